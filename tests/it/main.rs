@@ -1,0 +1,2 @@
+//! The one integration-test binary: modules of sentences about behaviour.
+mod support;

@@ -1,0 +1,81 @@
+//! The settings that a run really used, each with where it came from.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// Where the value of a setting came from, weakest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "from", rename_all = "kebab-case")]
+pub enum Origin {
+    /// The default for every experiment.
+    Default,
+    /// The paper's value for this dataset.
+    DatasetDefault {
+        /// `dataset.name`.
+        dataset: String,
+    },
+    /// The preset named by `protocol`.
+    Preset {
+        /// Its name.
+        name: String,
+    },
+    /// A file: the experiment's own or an inherited one.
+    File {
+        /// The file as it was named.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u32,
+    },
+    /// An environment variable.
+    Env {
+        /// Its name.
+        var: String,
+    },
+    /// An argument of `-S`.
+    CommandLine {
+        /// The argument as it was typed.
+        arg: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::DatasetDefault { dataset } => write!(f, "default for {dataset}"),
+            Self::Preset { name } => write!(f, "preset {name}"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Env { var } => f.write_str(var),
+            Self::CommandLine { arg } => write!(f, "-S {arg}"),
+        }
+    }
+}
+
+/// One setting of a resolved experiment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setting {
+    /// Dotted key, such as `retriever.hidden_dim`.
+    pub key: String,
+    /// The value used.
+    pub value: Value,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Every setting that applies to an experiment, in the order of the reference of settings.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Vec<Setting>,
+}
+
+impl Resolved {
+    /// The setting of a dotted key, where it applies to the experiment.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+}

@@ -1,0 +1,104 @@
+//! Files that are there in full or not at all.
+//!
+//! A file is written beside its place under a temporary name, flushed to the disk, renamed over its place, and the
+//! folder is flushed too. A crash or a full disk leaves the old file as it was.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::Error;
+
+/// Write `bytes` to `path`, creating its folder.
+///
+/// # Errors
+/// If the disk is full, the folder is not writable, or the system fails otherwise; the old file stays.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// Write what `fill` writes to `path`, creating its folder.
+///
+/// # Errors
+/// As [`write()`], and if `fill` fails.
+pub fn write_with(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> Result<(), Error> {
+    let folder = parent(path);
+    create_dir_all(&folder)?;
+    let fail = |source| Error::write(path, source);
+    let temporary = temporary_in(&folder, path).map_err(fail)?;
+    let mut writer = BufWriter::new(temporary.as_file());
+    fill(&mut writer).and_then(|()| writer.flush()).map_err(fail)?;
+    drop(writer);
+    temporary.as_file().sync_all().map_err(fail)?;
+    temporary.persist(path).map_err(|refused| fail(refused.error))?;
+    sync_dir(&folder).map_err(fail)
+}
+
+/// Write `value` to `path` as indented JSON with a final newline.
+///
+/// # Errors
+/// As [`write()`], and if the value is not representable in JSON.
+pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<(), Error> {
+    write(path, &to_json(path, value)?)
+}
+
+/// The bytes of [`write_json`].
+///
+/// # Errors
+/// If the value is not representable in JSON.
+pub fn to_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Vec<u8>, Error> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| Error::Encode { path: path.to_owned(), what: error.to_string() })?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Create a folder and its parents.
+///
+/// # Errors
+/// If that is not possible.
+pub fn create_dir_all(folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))
+}
+
+/// Create `folder` if need be and prove that files can be written there. To be called before hours of work.
+///
+/// # Errors
+/// If they cannot.
+pub fn check_writable(folder: &Path) -> Result<(), Error> {
+    create_dir_all(folder)?;
+    let mut probe = temporary_in(folder, folder).map_err(|source| Error::write(folder, source))?;
+    probe.write_all(&[0; 4096]).map_err(|source| Error::write(folder, source))
+}
+
+/// Flush a folder's list of names to the disk, so that a rename in it survives a crash.
+pub(super) fn sync_dir(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn temporary_in(folder: &Path, path: &Path) -> io::Result<NamedTempFile> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut builder = tempfile::Builder::new();
+    let prefix = format!(".{name}.");
+    builder.prefix(&prefix).suffix(".tmp");
+    // The default is readable by the owner alone; a report is for others too. The umask still applies.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}

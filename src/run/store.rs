@@ -1,0 +1,303 @@
+//! Cells on disk.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use super::machine::sha256_hex;
+use super::{
+    CellKey, CurvePoint, Error, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord, StoredRetrieval,
+    atomic,
+};
+
+const STAGE: &str = "retrieval";
+const MANIFEST: &str = "manifest.json";
+const RETRIEVAL: &str = "retrieval.safetensors";
+const WEIGHTS: &str = "weights.safetensors";
+const CURVE: &str = "curve.json";
+const CONFIG: &str = "config.json";
+
+/// One experiment's retriever with one seed, as stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// What it says about itself.
+    pub manifest: Manifest,
+    /// Candidates and ranks.
+    pub retrieval: StoredRetrieval,
+    /// The learning curve; empty for a retriever that does not train.
+    pub curve: Vec<CurvePoint>,
+    /// The resolved settings with their origins at the time of writing.
+    pub settings: Vec<SettingRecord>,
+}
+
+/// What lies under a key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// A whole cell whose files have the recorded hashes.
+    Complete(Box<Cell>),
+    /// Nothing.
+    Missing,
+    /// A cell that cannot be trusted. It has been moved out of the way and nothing lies under the key now.
+    Damaged(Damage),
+}
+
+/// A cell that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The file that shows the damage.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub what: String,
+    /// Where the cell lies now.
+    pub set_aside: PathBuf,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "read {}: {}; the cell was set aside as {} and is computed again",
+            self.path.display(),
+            self.what,
+            self.set_aside.display()
+        )
+    }
+}
+
+/// The folder of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// Why a cell could not be read.
+enum Broken {
+    Damage { path: PathBuf, what: String },
+    Fatal(Error),
+}
+
+impl Store {
+    /// The store at `root`. Nothing is touched yet; see [`atomic::check_writable`].
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder of runs.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the cell of `key` lies or would lie.
+    #[must_use]
+    pub fn cell_dir(&self, key: &CellKey) -> PathBuf {
+        self.root.join(STAGE).join(key.short())
+    }
+
+    /// Whether a cell looks complete, without reading it: quick, for plans.
+    #[must_use]
+    pub fn is_complete(&self, key: &CellKey) -> bool {
+        self.cell_dir(key).join(MANIFEST).is_file()
+    }
+
+    /// Read the cell of `key` and verify every file of it. A damaged one is set aside as `<cell>.damaged-N`.
+    ///
+    /// # Errors
+    /// If the system does not let us read or set aside, or the cell is of a later version of this program.
+    pub fn load(&self, key: &CellKey) -> Result<Found, Error> {
+        let folder = self.cell_dir(key);
+        match fs::symlink_metadata(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
+            Err(error) => return Err(Error::read(&folder, error)),
+            Ok(_) => {}
+        }
+        match read_cell(&folder, key) {
+            Ok(cell) => Ok(Found::Complete(Box::new(cell))),
+            Err(Broken::Fatal(error)) => Err(error),
+            Err(Broken::Damage { path, what }) => match set_aside(&folder)? {
+                Some(set_aside) => Ok(Found::Damaged(Damage { path, what, set_aside })),
+                None => Ok(Found::Missing),
+            },
+        }
+    }
+
+    /// The weights of a complete cell, verified; `None` if it has none.
+    ///
+    /// # Errors
+    /// If they cannot be read or differ from the manifest.
+    pub fn weights(&self, key: &CellKey) -> Result<Option<Vec<u8>>, Error> {
+        let folder = self.cell_dir(key);
+        let as_error = |broken| match broken {
+            Broken::Fatal(error) => error,
+            Broken::Damage { path, what } => {
+                Error::read(&path, io::Error::new(io::ErrorKind::InvalidData, what))
+            }
+        };
+        let manifest = read_manifest(&folder).map_err(as_error)?;
+        match manifest.files.get(WEIGHTS) {
+            Some(record) => read_verified(&folder.join(WEIGHTS), record).map(Some).map_err(as_error),
+            None => Ok(None),
+        }
+    }
+
+    /// Store a cell: all files are written into a temporary folder, the manifest last, and the folder is renamed into
+    /// place, so that a reader sees all of it or nothing. The manifest's version, stage, key and files are filled in
+    /// here. If another process stored the same key first, its cell stays. Returns the cell's folder.
+    ///
+    /// # Errors
+    /// If the cell contradicts itself or cannot be written; nothing is left behind then.
+    pub fn save(&self, key: &CellKey, cell: &Cell, weights: Option<&[u8]>) -> Result<PathBuf, Error> {
+        let folder = self.cell_dir(key);
+        let stage = self.root.join(STAGE);
+        atomic::create_dir_all(&stage)?;
+        let encode = |what| Error::Encode { path: folder.join(RETRIEVAL), what };
+        let mut files: Vec<(&str, Vec<u8>)> = vec![
+            (RETRIEVAL, cell.retrieval.to_bytes().map_err(encode)?),
+            (CURVE, atomic::to_json(&folder.join(CURVE), &cell.curve)?),
+            (CONFIG, atomic::to_json(&folder.join(CONFIG), &cell.settings)?),
+        ];
+        files.extend(weights.map(|bytes| (WEIGHTS, bytes.to_vec())));
+        let records: BTreeMap<String, FileRecord> =
+            files.iter().map(|(name, bytes)| ((*name).to_owned(), record(bytes))).collect();
+        let manifest = Manifest {
+            version: MANIFEST_VERSION,
+            stage: STAGE.to_owned(),
+            key: key.as_str().to_owned(),
+            files: records,
+            ..cell.manifest.clone()
+        };
+        files.push((MANIFEST, atomic::to_json(&folder.join(MANIFEST), &manifest)?));
+
+        let temporary = temporary_folder(&stage, key).map_err(|source| Error::write(&folder, source))?;
+        for (name, bytes) in &files {
+            atomic::write(&temporary.path().join(name), bytes)
+                .map_err(|error| error.at(&folder.join(name)))?;
+        }
+        self.put(key, &folder, temporary.path())?;
+        // Renamed or superseded: in the first case there is nothing left for the guard to remove.
+        drop(temporary);
+        atomic::sync_dir(&stage).map_err(|source| Error::write(&folder, source))?;
+        Ok(folder)
+    }
+
+    fn put(&self, key: &CellKey, folder: &Path, temporary: &Path) -> Result<(), Error> {
+        for _ in 0..8 {
+            match fs::rename(temporary, folder) {
+                Ok(()) => return Ok(()),
+                // Something is there: a whole cell stays, anything else is set aside by `load` and we try again.
+                Err(_) if fs::symlink_metadata(folder).is_ok() => {
+                    if let Found::Complete(_) = self.load(key)? {
+                        return Ok(());
+                    }
+                }
+                Err(source) => return Err(Error::write(folder, source)),
+            }
+        }
+        Err(Error::InTheWay { path: folder.to_owned(), what: "other processes keep writing this cell" })
+    }
+}
+
+fn temporary_folder(stage: &Path, key: &CellKey) -> io::Result<tempfile::TempDir> {
+    let prefix = format!(".{key}.");
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix).suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o777));
+    }
+    builder.tempdir_in(stage)
+}
+
+fn record(bytes: &[u8]) -> FileRecord {
+    FileRecord { bytes: bytes.len() as u64, sha256: sha256_hex(bytes) }
+}
+
+fn read_cell(folder: &Path, key: &CellKey) -> Result<Cell, Broken> {
+    let manifest = read_manifest(folder)?;
+    if manifest.key != key.as_str() {
+        let what = format!("its key is {}; expected {}", manifest.key, key.as_str());
+        return Err(Broken::Damage { path: folder.join(MANIFEST), what });
+    }
+    let mut contents = BTreeMap::new();
+    for (name, record) in &manifest.files {
+        contents.insert(name.as_str(), read_verified(&folder.join(name), record)?);
+    }
+    let bytes = |name: &str| {
+        contents.get(name).map(Vec::as_slice).ok_or_else(|| Broken::Damage {
+            path: folder.join(MANIFEST),
+            what: format!("names no file {name}"),
+        })
+    };
+    let retrieval = StoredRetrieval::from_bytes(bytes(RETRIEVAL)?)
+        .map_err(|what| Broken::Damage { path: folder.join(RETRIEVAL), what })?;
+    let curve = parse(&folder.join(CURVE), bytes(CURVE)?)?;
+    let settings = parse(&folder.join(CONFIG), bytes(CONFIG)?)?;
+    Ok(Cell { manifest, retrieval, curve, settings })
+}
+
+fn read_manifest(folder: &Path) -> Result<Manifest, Broken> {
+    let path = folder.join(MANIFEST);
+    let bytes = read(&path, "missing: the run that wrote this cell did not finish")?;
+    // The version is looked at first: a later format need not have the fields that are known here.
+    let value: serde_json::Value = parse(&path, &bytes)?;
+    match value.get("version").and_then(serde_json::Value::as_u64) {
+        Some(found) if found > u64::from(MANIFEST_VERSION) => {
+            Err(Broken::Fatal(Error::Newer { path, found, known: MANIFEST_VERSION }))
+        }
+        Some(_) => parse(&path, &bytes),
+        None => Err(Broken::Damage { path, what: "no version".to_owned() }),
+    }
+}
+
+fn read_verified(path: &Path, expected: &FileRecord) -> Result<Vec<u8>, Broken> {
+    let bytes = read(path, "missing, though the manifest names it")?;
+    let damage = |what| Err(Broken::Damage { path: path.to_owned(), what });
+    if bytes.len() as u64 != expected.bytes {
+        return damage(format!("{} bytes; expected {}", bytes.len(), expected.bytes));
+    }
+    let found = sha256_hex(&bytes);
+    if found != expected.sha256 {
+        return damage(format!("SHA-256 {found}; expected {}", expected.sha256));
+    }
+    Ok(bytes)
+}
+
+fn read(path: &Path, missing: &str) -> Result<Vec<u8>, Broken> {
+    fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            Broken::Damage { path: path.to_owned(), what: missing.to_owned() }
+        }
+        _ => Broken::Fatal(Error::read(path, error)),
+    })
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Broken> {
+    serde_json::from_slice(bytes).map_err(|error| Broken::Damage {
+        path: path.to_owned(),
+        what: format!("not what it should be: {error}"),
+    })
+}
+
+/// Rename a cell to the first free `<cell>.damaged-N`. `None` if another process was faster.
+fn set_aside(folder: &Path) -> Result<Option<PathBuf>, Error> {
+    for number in 1.. {
+        let mut name = folder.as_os_str().to_owned();
+        name.push(format!(".damaged-{number}"));
+        let target = PathBuf::from(name);
+        if fs::symlink_metadata(&target).is_ok() {
+            continue;
+        }
+        return match fs::rename(folder, &target) {
+            Ok(()) => Ok(Some(target)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::write(&target, error)),
+        };
+    }
+    Ok(None)
+}

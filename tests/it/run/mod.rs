@@ -1,0 +1,4 @@
+//! The run store: what is written is read back, and what is damaged is set aside.
+
+mod atomic;
+mod store;

@@ -81,6 +81,10 @@ pub enum ItemOrder {
     RawId,
     /// First appearance in the ratings file.
     FirstSeen,
+    /// The order in which CPython iterates a set of the integer ids, which is what the reference does. It decides ties in
+    /// time, so the reference's own MovieLens sequences need it. Ids that are no integers are an error: the order of
+    /// strings changes there from process to process.
+    PythonSet,
 }
 
 /// How the bytes of a titles file become text.

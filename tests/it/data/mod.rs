@@ -1,0 +1,3 @@
+//! From raw files to splits.
+
+mod golden;

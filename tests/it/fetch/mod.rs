@@ -3,6 +3,7 @@
 mod archives;
 mod records;
 mod redirects;
+mod resume;
 mod server;
 mod transfers;
 
@@ -16,6 +17,8 @@ use sha2::{Digest, Sha256};
 
 use server::Server;
 
+/// The patience of tests of impatience.
+const SHORT: Duration = Duration::from_millis(500);
 /// Where the tests' dataset would be upstream; never asked, for the tests name a mirror.
 const URL: &str = "https://upstream.example/data.csv";
 

@@ -1,24 +1,39 @@
-//! Experiment files and what they mean. Two stages: what was typed ([`raw`](self), all optional, with its
-//! place) is checked against one table of settings, and an [`Experiment`] exists only if all of it is valid.
+//! Experiment files and what they mean. Two stages: what was typed (`raw`, all optional, with its place)
+//! is checked against one table of settings, and an [`Experiment`] exists only if all of it is valid.
 //!
 //! Precedence, weakest first: defaults, defaults of the dataset, the preset named by `protocol`, inherited
 //! files, the file, the environment, `-S` on the command line. Nothing is silently dropped or overwritten.
 
+mod check;
 mod dataset_spec;
 mod evaluation_spec;
+mod files;
+mod layers;
+mod load;
+mod outside;
 mod problem;
 mod ranker_spec;
+mod raw;
+mod reference;
+mod resolve;
 mod resolved;
 mod retriever_spec;
+mod rules;
+mod schema;
+mod settings;
+mod suggest;
 
 use std::path::PathBuf;
 
 pub use self::dataset_spec::*;
 pub use self::evaluation_spec::{Averaging, EvaluationSpec, HistoryMask, SelectBy, SelectMetric};
+pub use self::load::Loaded;
+pub use self::outside::{ENV_PREFIX, Override, PROGRAM_VARIABLES};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::ranker_spec::{
     BackboneSpec, CandidateOrder, ComputeType, LoraTarget, Quantization, RankerSpec, ReadOut,
 };
+pub use self::reference::{SettingDoc, settings_markdown, settings_reference};
 pub use self::resolved::{Origin, Resolved, Setting};
 pub use self::retriever_spec::{LruSpec, RetrieverSpec, WeightDecayRule, WindowRemainder};
 use crate::seed::Seed;

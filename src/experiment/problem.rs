@@ -44,7 +44,8 @@ impl fmt::Display for Place {
             Self::File { path, line: Some(line), .. } => write!(f, "{}:{line}", path.display()),
             Self::File { path, .. } => write!(f, "{}", path.display()),
             Self::Env { var } => f.write_str(var),
-            Self::CommandLine { arg } => write!(f, "-S {arg}"),
+            // A problem is one line, whatever somebody typed.
+            Self::CommandLine { arg } => write!(f, "-S {}", arg.replace(char::is_control, "\u{fffd}")),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The settings that a run really used, each with where it came from.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -78,4 +78,34 @@ impl Resolved {
     pub fn get(&self, key: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.key == key)
     }
+
+    /// An experiment file with every setting typed and its origin as a comment. It loads as the same experiment.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        let mut open = "";
+        for Setting { key, value, origin } in &self.settings {
+            let (section, leaf) = key.rsplit_once('.').unwrap_or(("", key));
+            if section != open {
+                let _ = write!(text, "\n[{section}]\n");
+                open = section;
+            }
+            // A comment ends at the end of its line, whatever somebody typed.
+            let origin: String =
+                origin.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+            let _ = writeln!(text, "{leaf} = {} # {origin}", toml_literal(value));
+        }
+        text
+    }
+
+    /// The settings and their origins as JSON: a list of `{key, value, origin}`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        serde_json::json!(self.settings)
+    }
+}
+
+/// A JSON value as TOML writes it; settings are never null or nested.
+fn toml_literal(value: &Value) -> String {
+    toml::Value::try_from(value).map_or_else(|_| value.to_string(), |value| value.to_string())
 }

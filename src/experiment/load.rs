@@ -1,0 +1,84 @@
+//! The ways into an [`Experiment`], and what other stages take from one.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::files::Chain;
+use super::problem::{Problem, Problems};
+use super::{DatasetSource, Experiment, Override, resolve};
+
+/// What a valid file is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Loaded {
+    /// An experiment.
+    Runnable(Box<Experiment>),
+    /// A file with `abstract = true`, which others inherit from.
+    Abstract,
+}
+
+impl Experiment {
+    /// Read an experiment file with everything that it inherits, the environment and the command line.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once. That a file is abstract is a problem here; see [`Experiment::check`].
+    pub fn load(path: &Path, overrides: &[Override], env: &[(String, String)]) -> Result<Self, Problems> {
+        match resolve::load(path, overrides, env)? {
+            Loaded::Runnable(experiment) => Ok(*experiment),
+            Loaded::Abstract => {
+                let place = Chain::read(path).files.pop().and_then(|file| file.abstract_at);
+                let place = place.unwrap_or_else(|| super::Place::whole(path));
+                let message = "abstract = true marks a file that others inherit from";
+                Err(Problems(vec![Problem::new(place, message).help("run a file that inherits it")]))
+            }
+        }
+    }
+
+    /// Check a file that may be abstract. What an abstract file leaves to its heirs is not missing.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn check(path: &Path, overrides: &[Override], env: &[(String, String)]) -> Result<Loaded, Problems> {
+        resolve::load(path, overrides, env)
+    }
+
+    /// Whether the file says `abstract = true`. A file that cannot be read is not abstract:
+    /// [`Experiment::load`] says what is wrong with it.
+    #[must_use]
+    pub fn is_abstract(path: &Path) -> bool {
+        Chain::read(path).files.last().is_some_and(|file| file.path == path && file.abstract_at.is_some())
+    }
+
+    /// Canonical JSON of exactly the settings that decide the retrieval stage: the dataset's choices, the
+    /// retriever, the candidates and the mask. Names, descriptions and paths are not in it; the hashes of the
+    /// input files and the seed have to be added.
+    #[must_use]
+    pub fn retrieval_key_material(&self) -> String {
+        let mut dataset = json!(self.dataset);
+        let given = |path: Option<&std::path::PathBuf>| json!(path.is_some());
+        match &self.dataset.source {
+            DatasetSource::Csv(spec) => {
+                replace(&mut dataset, "/source/csv/ratings", Value::Bool(true));
+                replace(&mut dataset, "/source/csv/titles", given(spec.titles.as_ref()));
+            }
+            DatasetSource::RecBole(spec) => {
+                replace(&mut dataset, "/source/recbole/inter", Value::Bool(true));
+                replace(&mut dataset, "/source/recbole/item", given(spec.item.as_ref()));
+            }
+            _ => {}
+        }
+        json!({
+            "candidates": self.evaluation.candidates,
+            "dataset": dataset,
+            "mask_history": self.evaluation.mask_history,
+            "retriever": self.retriever,
+        })
+        .to_string()
+    }
+}
+
+fn replace(value: &mut Value, pointer: &str, with: Value) {
+    if let Some(slot) = value.pointer_mut(pointer) {
+        *slot = with;
+    }
+}

@@ -24,10 +24,12 @@ pub enum Error {
         source: io::Error,
     },
     /// A gzip stream ends early or fails its check.
-    #[error("{}: the gzip data is cut short or damaged ({source}); download the file again", path.display())]
+    #[error("{}: the gzip data {problem}; download the file again", path.display())]
     Gzip {
         /// The file.
         path: PathBuf,
+        /// `ends early` or `is damaged`.
+        problem: &'static str,
         /// What the decoder says.
         source: io::Error,
     },

@@ -1,7 +1,7 @@
 //! Input files: found, opened plain or gzip, read line by line, hashed on the way.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -150,10 +150,13 @@ impl Lines {
     }
 
     fn read_error(&self, source: io::Error) -> Error {
-        match self.input {
-            Input::Plain(_) => Error::Read { path: self.path.clone(), source },
-            Input::Gzip(_) => Error::Gzip { path: self.path.clone(), source },
-        }
+        let path = self.path.clone();
+        let problem = match (&self.input, source.kind()) {
+            (Input::Gzip(_), ErrorKind::UnexpectedEof) => "ends early",
+            (Input::Gzip(_), ErrorKind::InvalidInput | ErrorKind::InvalidData) => "is damaged",
+            _ => return Error::Read { path, source },
+        };
+        Error::Gzip { path, problem, source }
     }
 }
 

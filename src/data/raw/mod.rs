@@ -248,6 +248,19 @@ fn intern(
     interner.intern(id).map_err(|refused| refusal(&refused, table.path(), table.line(), what, id, plural))
 }
 
+/// Take an id that no file named.
+pub(crate) fn intern_made(
+    interner: &mut Interner,
+    id: &str,
+    plural: &'static str,
+    context: Context<'_>,
+) -> Result<u32, Error> {
+    let line = interner.len() as u64 + 1;
+    interner
+        .intern(id.as_bytes())
+        .map_err(|refused| refusal(&refused, context.data_dir, line, "made", id.as_bytes(), plural))
+}
+
 fn refusal(refused: &Refused, path: &Path, line: u64, what: &str, id: &[u8], plural: &'static str) -> Error {
     match refused {
         Refused::NotUtf8 => {

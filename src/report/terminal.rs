@@ -1,0 +1,114 @@
+//! The short form of a report for a terminal: at most 80 columns for the papers' seven metrics.
+
+use comfy_table::{Attribute, Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
+
+use super::format::{count, metric, thousands};
+use super::model::{Comparison, Report};
+use crate::baseline::Scope;
+use crate::eval::Metric;
+
+/// How the table may look. The caller knows whether a person looks at it and whether `NO_COLOR` is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TerminalStyle {
+    /// Whether bold and colours may be used.
+    pub colour: bool,
+    /// Whether lines may be drawn with characters beyond ASCII.
+    pub unicode: bool,
+}
+
+/// The test table of a report, ending in a newline: seeds, mean and standard deviation, and the published row of the
+/// same method with whether ours agrees with it.
+#[must_use]
+pub fn terminal(report: &Report, style: TerminalStyle) -> String {
+    let metrics: Vec<Metric> = report.summary.test.keys().copied().collect();
+    let summary = &report.summary;
+    let mut rows = Rows { table: table(style), style };
+    rows.header(&report.dataset.ours.name, metrics.iter().map(|metric| metric.short()), "|R|");
+    for seed in &report.seeds {
+        let values = seed.test.values.values().map(|estimate| metric(estimate.value));
+        rows.add(&format!("seed {}", seed.seed), values, &thousands(seed.test.n_retrieved as u64), false);
+    }
+    if report.seeds.len() > 1 {
+        let means = summary.test.values().map(|level| metric(level.seeds.mean));
+        rows.add("mean", means, &count(summary.retrieved.mean, None), true);
+        let spread = |sd: Option<f64>| sd.map_or_else(|| "-".to_owned(), metric);
+        let sds = summary.test.values().map(|level| spread(level.seeds.sd));
+        let sd = summary.retrieved.sd.map_or_else(|| "-".to_owned(), |sd| format!("{sd:.1}"));
+        rows.add("sd", sds, &sd, false);
+    }
+    let published: Vec<&Comparison> =
+        report.comparisons.iter().filter(|comparison| comparison.scope == Scope::Overall).collect();
+    let find = |name: &Metric| published.iter().find(|comparison| comparison.metric == *name);
+    if !published.is_empty() {
+        let values =
+            metrics.iter().map(|name| find(name).map_or_else(|| "-".to_owned(), |c| metric(c.published)));
+        rows.add("published", values, "-", false);
+        let verdicts = metrics.iter().map(|name| {
+            let verdict = find(name).and_then(|comparison| comparison.verdict);
+            verdict.map_or("-", |verdict| if verdict.within { "yes" } else { "no" }).to_owned()
+        });
+        rows.add("agrees", verdicts, "-", false);
+    }
+    // Columns are already one space apart.
+    rows.table.column_iter_mut().for_each(|column| {
+        column.set_padding((1, 0));
+    });
+    let mut text = format!("{}\n", report.experiment);
+    if let Some(why) = &report.not_for_reporting {
+        text.push_str(&format!("not for reporting: {why}\n"));
+    }
+    text.push_str(&rows.table.trim_fmt());
+    text.push('\n');
+    if let Some(first) = published.first() {
+        text.push_str(&format!("published: {}; agrees: within 2 standard errors or 3 %\n", first.method));
+    }
+    text
+}
+
+struct Rows {
+    table: Table,
+    style: TerminalStyle,
+}
+
+impl Rows {
+    fn header(&mut self, first: &str, middle: impl Iterator<Item = String>, last: &str) {
+        let cells = self.cells(first, middle, last, false);
+        self.table.set_header(cells);
+    }
+
+    fn add(&mut self, first: &str, middle: impl Iterator<Item = String>, last: &str, bold: bool) {
+        let cells = self.cells(first, middle, last, bold);
+        self.table.add_row(cells);
+    }
+
+    fn cells(&self, first: &str, middle: impl Iterator<Item = String>, last: &str, bold: bool) -> Vec<Cell> {
+        let texts = std::iter::once(first.to_owned()).chain(middle).chain([last.to_owned()]);
+        let cell = |(column, text): (usize, String)| {
+            let side = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
+            let cell = Cell::new(text).set_alignment(side);
+            if bold && self.style.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+        };
+        texts.enumerate().map(cell).collect()
+    }
+}
+
+/// Rules above, below and under the header, and nothing else.
+fn table(style: TerminalStyle) -> Table {
+    let rule = LineStyle::none().fill(if style.unicode { '─' } else { '-' });
+    let rule = rule.junction(if style.unicode { '─' } else { '-' });
+    let space = ContentLineStyle::none();
+    let mut table = Table::new();
+    table.load_style(
+        TableStyle::new()
+            .top_border(rule)
+            .header_lines(space)
+            .header_separator(rule)
+            .content_lines(space)
+            .bottom_border(rule),
+    );
+    table.force_no_tty();
+    if style.colour {
+        table.enforce_styling();
+    }
+    table
+}

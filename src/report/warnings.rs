@@ -25,7 +25,7 @@ pub(super) fn warnings(input: &Input<'_>, report: &Report) -> Vec<String> {
     }
     if let Averaging::Batches { size } = report.averaging {
         let users = report.seeds[0].test.n_users;
-        if users % size != 0 {
+        if !users.is_multiple_of(size.max(1)) {
             found.push(format!(
                 "Metrics are means over batches of {size} users; the last batch has {} and weighs as much as a full one.",
                 users % size

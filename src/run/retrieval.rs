@@ -1,7 +1,5 @@
 //! `retrieval.safetensors`: candidates, scores and ranks of every user.
 
-use std::borrow::Cow;
-
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::eval::{RankList, ZeroRank};
@@ -89,12 +87,12 @@ impl StoredRetrieval {
     /// # Errors
     /// A text that says which lengths disagree, or that a rank contradicts the candidates.
     pub fn to_bytes(&self) -> Result<Vec<u8>, String> {
-        let mut tensors: Vec<(String, Dtype, Vec<usize>, Cow<'_, [u8]>)> = Vec::new();
+        let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
         for (name, part) in PARTS.into_iter().zip([&self.validation, &self.test]) {
             part.check(name, self.k)?;
             let users = part.ranks.len();
             let mut push = |what: &str, dtype, shape, bytes: Vec<u8>| {
-                tensors.push((format!("{name}.{what}"), dtype, shape, bytes.into()));
+                tensors.push((format!("{name}.{what}"), dtype, shape, bytes));
             };
             let words = |values: &[u32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
             push("candidates", Dtype::U32, vec![users, self.k], words(&part.candidates));

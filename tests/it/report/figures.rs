@@ -197,3 +197,34 @@ proptest::proptest! {
         }
     }
 }
+
+/// The first code block after a marker in docs/formats.md.
+fn documented(marker: &str, language: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/formats.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let after = &text[text.find(marker).unwrap()..];
+    let block = after.split_once(&format!("```{language}\n")).unwrap().1;
+    block.split_once("\n```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_documented_results_are_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.json");
+    let text = documented("<!-- example: results.json -->", "json");
+    std::fs::write(&path, &text).unwrap();
+    let report = read_results(&path).unwrap();
+    // Nothing is documented that is not written, and nothing written that is not documented.
+    let documented: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_value(&report).unwrap(), documented);
+}
+
+#[test]
+fn the_documented_published_numbers_are_read() {
+    let text = documented("## Published numbers", "toml");
+    let file = bench::baseline::Baseline::parse(std::path::Path::new("formats.md"), &text).unwrap();
+    assert_eq!(
+        (file.rows.len(), file.retrieved.len(), file.statistics.len(), file.claims.len()),
+        (5, 1, 1, 1)
+    );
+}

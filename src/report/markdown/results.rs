@@ -1,127 +1,13 @@
-//! `report.md`.
+//! The tables of numbers.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
-use super::compare::RULE;
-use super::format::{ROUNDING, bytes, cell, count, mean_sd, metric, retriever, seconds, signed, thousands};
-use super::model::{Comparison, Report, SeedResult};
+use super::super::compare::RULE;
+use super::super::format::{count, mean_sd, metric, signed, thousands};
+use super::super::model::{Comparison, Report, SeedResult};
+use super::{Table, header};
 use crate::baseline::Scope;
 use crate::eval::{Averaging, Metric, MetricKind, MetricTable, SeedSummary};
-
-/// A Markdown table under construction.
-struct Table(String);
-
-impl Table {
-    /// Numbers: the first column to the left, the others to the right.
-    fn new(header: &[String]) -> Self {
-        Self::aligned(header, "--:")
-    }
-
-    fn aligned(header: &[String], others: &str) -> Self {
-        let mut table = Self(String::new());
-        table.row(header);
-        let rule: Vec<String> =
-            (0..header.len()).map(|column| if column == 0 { "---" } else { others }.to_owned()).collect();
-        table.row(&rule);
-        table
-    }
-
-    fn row(&mut self, cells: &[String]) {
-        let cells: Vec<String> = cells.iter().map(|text| cell(text)).collect();
-        // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "| {} |", cells.join(" | "));
-    }
-}
-
-fn header(names: &[&str]) -> Table {
-    Table::new(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
-}
-
-/// A table of texts: all columns to the left.
-fn text_header(names: &[&str]) -> Table {
-    Table::aligned(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), "---")
-}
-
-/// The report as Markdown.
-#[must_use]
-pub fn markdown(report: &Report) -> String {
-    let mut out = format!("# {}\n\n", report.experiment);
-    if let Some(why) = &report.not_for_reporting {
-        let _ = writeln!(out, "> **Not for reporting**: {why}.\n");
-    }
-    if !report.description.trim().is_empty() {
-        let _ = writeln!(out, "{}\n", report.description.trim());
-    }
-    let _ = writeln!(out, "{}\n", report.what);
-    for section in [
-        warnings(report),
-        dataset(report),
-        test(report),
-        comparison(report),
-        subset(report),
-        averaging(report),
-        validation(report),
-        training(report),
-        settings(report),
-        provenance(report),
-    ] {
-        out.push_str(&section);
-    }
-    let _ = writeln!(out, "{ROUNDING}");
-    out
-}
-
-fn warnings(report: &Report) -> String {
-    if report.warnings.is_empty() {
-        return String::new();
-    }
-    let list: String = report.warnings.iter().map(|warning| format!("- {}\n", cell(warning))).collect();
-    format!("## Warnings\n\n{list}\n")
-}
-
-fn dataset(report: &Report) -> String {
-    let ours = &report.dataset.ours;
-    let mut table = header(&["Dataset", "Users", "Items", "Interactions", "Length", "Density"]);
-    table.row(&[
-        ours.name.clone(),
-        thousands(ours.users),
-        thousands(ours.items),
-        thousands(ours.interactions),
-        ours.mean_length.to_string(),
-        ours.density.to_string(),
-    ]);
-    let mut notes = String::new();
-    for published in &report.dataset.published {
-        let printed = &published.statistics;
-        let source = &published.source;
-        table.row(&[
-            format!("{} [{}]", source.table, source.id),
-            printed.users.clone(),
-            printed.items.clone(),
-            printed.interactions.clone(),
-            printed.length.clone(),
-            printed.density.clone(),
-        ]);
-        let _ = write!(notes, " [{}]: {}, {}.", source.id, source.title, source.table);
-        if let Some(note) = &printed.note {
-            let _ = write!(notes, " Its row: {note}.");
-        }
-    }
-    let mut text = format!(
-        "## Dataset\n\nAfter preprocessing, held-out items included. Length is interactions / users, density is \
-         interactions / (users x items), both to full digits.{notes}\n\n{}\n",
-        table.0
-    );
-    if !ours.preparation.is_empty() {
-        let mut steps = text_header(&["Preprocessing", "Value"]);
-        for (what, value) in &ours.preparation {
-            steps.row(&[what.clone(), value.clone()]);
-        }
-        let _ = writeln!(text, "{}", steps.0);
-    }
-    text
-}
 
 /// Columns of a metric table.
 fn metrics(report: &Report) -> Vec<Metric> {
@@ -142,7 +28,7 @@ fn seed_row(seed: &SeedResult, table: &MetricTable) -> Vec<String> {
     row
 }
 
-fn test(report: &Report) -> String {
+pub(super) fn test(report: &Report) -> String {
     let mut table = metric_header("Seed", report, Some("|R|"));
     for seed in &report.seeds {
         table.row(&seed_row(seed, &seed.test));
@@ -199,11 +85,11 @@ fn percent(relative: Option<f64>) -> String {
     relative.map_or_else(String::new, |share| format!("{:+.2} %", 100.0 * share))
 }
 
-fn optional(value: Option<f64>) -> String {
+pub(super) fn optional(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), metric)
 }
 
-fn comparison(report: &Report) -> String {
+pub(super) fn comparison(report: &Report) -> String {
     let rows: Vec<&Comparison> = overall(report).collect();
     let Some(first) = rows.first() else { return String::new() };
     let mut table = header(&[
@@ -255,7 +141,7 @@ fn comparison(report: &Report) -> String {
     )
 }
 
-fn subset(report: &Report) -> String {
+pub(super) fn subset(report: &Report) -> String {
     if report.summary.test_retrieved_subset.is_empty() {
         return String::new();
     }
@@ -298,7 +184,7 @@ fn subset(report: &Report) -> String {
     )
 }
 
-fn averaging(report: &Report) -> String {
+pub(super) fn averaging(report: &Report) -> String {
     let Some(other) = &report.summary.test_other_averaging else { return String::new() };
     let name = |averaging: Averaging| match averaging {
         Averaging::Users => "mean over users".to_owned(),
@@ -330,7 +216,7 @@ fn averaging(report: &Report) -> String {
     )
 }
 
-fn validation(report: &Report) -> String {
+pub(super) fn validation(report: &Report) -> String {
     let mut table = metric_header("Seed", report, Some("|R|"));
     for seed in &report.seeds {
         table.row(&seed_row(seed, &seed.validation));
@@ -348,103 +234,5 @@ fn validation(report: &Report) -> String {
     format!(
         "## Validation\n\nThe last but one item of every user, with the chosen weights and the same treatment as the test.\n\n{}\n",
         table.0
-    )
-}
-
-fn training(report: &Report) -> String {
-    let trained = report.seeds.iter().filter_map(|seed| Some((seed, seed.training.as_ref()?)));
-    let Some((_, first)) = trained.clone().next() else { return String::new() };
-    let mut table = header(&[
-        "Seed",
-        "Best step",
-        &format!("{} there", first.selected_by),
-        "Steps",
-        "Epochs",
-        "Last loss",
-        "Wall time",
-        "Peak memory",
-        "Stopped",
-    ]);
-    for (seed, training) in trained {
-        table.row(&[
-            seed.seed.to_string(),
-            thousands(training.best_step.into()),
-            metric(training.best_metric),
-            thousands(training.steps.into()),
-            training.epochs.to_string(),
-            optional(training.last_loss),
-            seconds(seed.times.wall_seconds.values().sum()),
-            seed.peak_memory_bytes.map_or_else(|| "-".to_owned(), bytes),
-            training.stop_reason.clone(),
-        ]);
-    }
-    let parameters = first.parameters.map(|n| format!("{} parameters. ", thousands(n))).unwrap_or_default();
-    let parts: BTreeSet<&str> =
-        report.seeds.iter().flat_map(|seed| seed.times.wall_seconds.keys().map(String::as_str)).collect();
-    let parts: Vec<&str> = parts.into_iter().collect();
-    format!(
-        "## Training\n\n{parameters}The best step is that of the best {} on validation as training sees it. Loss is the mean \
-         cross-entropy in nats. Wall time is the sum of: {}. Peak memory is that of the whole process.\n\n{}\n",
-        first.selected_by,
-        parts.join(", "),
-        table.0
-    )
-}
-
-fn settings(report: &Report) -> String {
-    let mut text = format!(
-        "## Settings\n\n{} settings in all; results.json lists every one with its origin.\n\n",
-        report.settings.len()
-    );
-    let mut write = |title: &str, none: &str, keep: &dyn Fn(&crate::run::SettingRecord) -> bool| {
-        let mut table = text_header(&["Setting", "Value", "From"]);
-        let kept: Vec<_> = report.settings.iter().filter(|setting| keep(setting)).collect();
-        for setting in &kept {
-            table.row(&[
-                format!("`{}`", setting.key),
-                format!("`{}`", setting.value),
-                setting.origin.clone(),
-            ]);
-        }
-        let body = if kept.is_empty() { format!("{none}\n") } else { table.0 };
-        let _ = write!(text, "{title}\n\n{body}\n");
-    };
-    write("Those that differ from the default:", "None.", &|setting| !setting.is_default);
-    write("The protocol's quirks, with the value used:", "None applies.", &|setting| setting.is_quirk);
-    text
-}
-
-fn provenance(report: &Report) -> String {
-    let first = &report.seeds[0];
-    let distinct = |what: &dyn Fn(&SeedResult) -> String| {
-        let values: BTreeSet<String> = report.seeds.iter().map(what).collect();
-        values.into_iter().collect::<Vec<_>>().join("; ")
-    };
-    let mut table = text_header(&["What", "Value"]);
-    let mut row = |what: &str, value: String| table.row(&[what.to_owned(), value]);
-    row(
-        "bench",
-        distinct(&|seed| format!("{} (stage version {})", seed.code.version, seed.code.stage_version)),
-    );
-    row("split fingerprint (SHA-256)", format!("`{}`", report.dataset.ours.split_fingerprint));
-    row("platform", distinct(&|seed| seed.machine.platform.clone()));
-    row("threads", distinct(&|seed| seed.machine.threads.to_string()));
-    row("instruction sets", distinct(&|seed| seed.machine.cpu_features.clone()));
-    for source in &report.dataset.ours.sources {
-        let value = format!("{} bytes, SHA-256 `{}`", thousands(source.bytes), source.sha256);
-        row(&format!("`{}`", source.name), value);
-    }
-    let mut runs =
-        text_header(&["Seed", "Cell", "Finished (UTC)", "SHA-256 of candidates, scores and ranks"]);
-    for seed in &report.seeds {
-        let hash = seed.retrieval_sha256.as_ref().map_or_else(|| "-".to_owned(), |hash| format!("`{hash}`"));
-        let cell = format!("`{}`", seed.key.get(..16).unwrap_or(&seed.key));
-        runs.row(&[seed.seed.to_string(), cell, seed.times.finished.clone(), hash]);
-    }
-    let name = retriever(&report.retriever);
-    format!(
-        "## Provenance\n\nOne seed of the {name} retriever gives bit-identical ranks on machines with the same instruction \
-         sets ({}), whatever the number of threads.\n\n{}\n{}\n",
-        first.machine.cpu_features, table.0, runs.0
     )
 }

@@ -10,7 +10,7 @@ pub(crate) mod synthetic;
 use std::path::Path;
 
 use super::error::{Error, shown};
-use super::intern::{Interner, Refused};
+use super::intern::{Batch, Interner, Refused};
 use super::source::SourceFile;
 use super::table::{Layout, Table};
 use super::times::Times;
@@ -144,6 +144,7 @@ pub(crate) fn read_interactions(
     };
     let mut data = Interactions::default();
     let mut times = Times::default();
+    let mut pending = Pending::default();
     while table.advance()? {
         data.rows_read += 1;
         if data.rows_read.is_multiple_of(ROWS_PER_EVENT) {
@@ -175,10 +176,14 @@ pub(crate) fn read_interactions(
                 })?
             }
         };
-        let user = intern(&mut data.users, &table, user, "user", "users")?;
-        let item = intern(&mut data.items, &table, item, "item", "items")?;
-        data.rows.push(Interaction { user, item, time });
+        pending.users.push(id(&table, user, "user")?);
+        pending.items.push(id(&table, item, "item")?);
+        data.rows.push(Interaction { user: 0, item: 0, time });
+        if pending.users.is_full() {
+            pending.flush(&mut data, &table)?;
+        }
     }
+    pending.flush(&mut data, &table)?;
     let file = table.finish(context.data_dir, EXPECTED)?;
     Ok((data, file))
 }
@@ -235,17 +240,43 @@ pub(crate) fn number(bytes: &[u8]) -> Option<f64> {
     std::str::from_utf8(bytes).ok()?.trim().parse::<f64>().ok().filter(|value| value.is_finite())
 }
 
-fn intern(
-    interner: &mut Interner,
-    table: &Table,
-    id: &[u8],
-    what: &'static str,
-    plural: &'static str,
-) -> Result<u32, Error> {
+/// Rows whose users and items have no numbers yet: the last ones of the interactions.
+#[derive(Default)]
+struct Pending {
+    users: Batch,
+    items: Batch,
+    user_numbers: Vec<u32>,
+    item_numbers: Vec<u32>,
+}
+
+impl Pending {
+    fn flush(&mut self, data: &mut Interactions, table: &Table) -> Result<(), Error> {
+        self.user_numbers.clear();
+        self.item_numbers.clear();
+        let users = data.users.intern_all(&self.users, &mut self.user_numbers);
+        users.map_err(|refused| refusal(&refused, table.path(), table.line(), "user", b"", "users"))?;
+        let items = data.items.intern_all(&self.items, &mut self.item_numbers);
+        items.map_err(|refused| refusal(&refused, table.path(), table.line(), "item", b"", "items"))?;
+        let first = data.rows.len() - self.user_numbers.len();
+        let numbers = self.user_numbers.iter().zip(&self.item_numbers);
+        for (row, (&user, &item)) in data.rows[first..].iter_mut().zip(numbers) {
+            (row.user, row.item) = (user, item);
+        }
+        self.users.clear();
+        self.items.clear();
+        Ok(())
+    }
+}
+
+/// An id, checked while its line is at hand.
+fn id<'a>(table: &Table, id: &'a [u8], what: &'static str) -> Result<&'a [u8], Error> {
     if id.is_empty() {
         return Err(empty_id(table, what));
     }
-    interner.intern(id).map_err(|refused| refusal(&refused, table.path(), table.line(), what, id, plural))
+    match std::str::from_utf8(id) {
+        Ok(_) => Ok(id),
+        Err(_) => Err(refusal(&Refused::NotUtf8, table.path(), table.line(), what, id, what)),
+    }
 }
 
 /// Take an id that no file named.

@@ -41,6 +41,9 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Another way to write a text down.
+type Variant<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+
 fn load(spec: &DatasetSpec, folder: &Path) -> Dataset {
     Dataset::load(spec, folder, &Silent).unwrap()
 }
@@ -129,7 +132,7 @@ fn line_ends_byte_order_marks_blank_lines_compression_and_delimiters_change_noth
         let folder = folder(&[("ratings.csv", RATINGS.as_bytes()), ("titles.csv", TITLES.as_bytes())]);
         load(&uncored(DatasetSource::Csv(csv())), folder.path())
     };
-    let variants: [&dyn Fn(&str) -> Vec<u8>; 6] = [
+    let variants: [Variant; 6] = [
         &|text| crlf(text).into_bytes(),
         &|text| bom(text).into_bytes(),
         &|text| bom(&crlf(text)).into_bytes(),

@@ -62,7 +62,9 @@ fn python_repr(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             c if (c as u32) < 0x20 => write!(out, "\\x{:02x}", c as u32).unwrap(),
             c if c as u32 > 0xffff => write!(out, "\\U{:08x}", c as u32).unwrap(),
-            c if c as u32 > 0x7f && c as u32 % 2 == 0 => write!(out, "\\u{:04x}", c as u32).unwrap(),
+            c if c as u32 > 0x7f && (c as u32).is_multiple_of(2) => {
+                write!(out, "\\u{:04x}", c as u32).unwrap()
+            }
             c => out.push(c),
         }
     }

@@ -74,6 +74,9 @@ impl Interner {
     /// loads that do not depend on each other and overlap.
     pub(crate) fn intern_all(&mut self, batch: &Batch, numbers: &mut Vec<u32>) -> Result<(), Refused> {
         let n = batch.len();
+        if n == 0 {
+            return Ok(());
+        }
         while (self.len() + n) * 4 > self.slots.len() * 3 {
             self.grow();
         }

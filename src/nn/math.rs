@@ -1,0 +1,54 @@
+//! exp and the error function on lanes. Both use only IEEE operations in a fixed order, so every
+//! instruction set gives the same bits.
+
+use super::simd::Lanes;
+
+/// `e^x`, relative error below 2e-7 on `[-87, 88]`; arguments outside are clamped to it.
+///
+/// Range reduction by ln 2 in two parts, then the degree-6 Taylor-like minimax polynomial of Cephes' `expf`.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
+    unsafe {
+        let x = L::min(L::max(x, L::splat(-87.0)), L::splat(88.0));
+        let n = L::round(L::mul(x, L::splat(std::f32::consts::LOG2_E)));
+        let r = L::fnma(n, L::splat(0.693_359_4), x);
+        let r = L::fnma(n, L::splat(-2.121_944_4e-4), r);
+        let mut p = L::splat(1.987_569_1e-4);
+        for c in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
+            p = L::fma(p, r, L::splat(c));
+        }
+        let p = L::add(L::fma(p, L::mul(r, r), r), L::splat(1.0));
+        L::mul(p, L::pow2(n))
+    }
+}
+
+/// `(Phi(x), phi(x))`: the standard normal distribution function and density, absolute error below 1e-7.
+///
+/// `Phi` by Abramowitz and Stegun 7.1.26, which shares its exponential with the density; the exact GELU and its
+/// derivative are `x Phi(x)` and `Phi(x) + x phi(x)`.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub unsafe fn normal<L: Lanes>(x: L::V) -> (L::V, L::V) {
+    unsafe {
+        let one = L::splat(1.0);
+        let abs = L::max(x, L::sub(L::splat(0.0), x));
+        let gauss = exp::<L>(L::mul(L::mul(x, x), L::splat(-0.5)));
+        // z = |x| / sqrt 2, t = 1 / (1 + p z)
+        let t = L::div(one, L::fma(abs, L::splat(0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2), one));
+        let mut p = L::splat(1.061_405_4);
+        for c in [-1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6] {
+            p = L::fma(p, t, L::splat(c));
+        }
+        // upper tail of |x|: erfc(z) / 2
+        let tail = L::mul(L::mul(L::mul(p, t), gauss), L::splat(0.5));
+        let negative = L::gt_bits(L::splat(0.0), x);
+        let upper = L::sub(one, tail);
+        let cdf = L::add(L::keep(negative, tail), L::keep(!negative, upper));
+        (cdf, L::mul(gauss, L::splat(0.398_942_3)))
+    }
+}

@@ -1,0 +1,313 @@
+//! Training LRURec: windows in random order, AdamW, validation every n steps, the best weights kept.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::backward::Scratch;
+use super::forward::{Masks, State};
+use super::packed::{Packed, windows};
+use super::LruRec;
+use crate::data::{Part, Split};
+use crate::eval;
+use crate::events::{Event, Interrupt, Reporter};
+use crate::experiment::{Averaging, HistoryMask, LruSpec, SelectMetric, WindowRemainder};
+use crate::nn::adamw::{self, AdamW};
+use crate::nn::init::permutation;
+use crate::nn::params::Flat;
+use crate::retrieve::{Error, Query, Retriever};
+use crate::seed::Seed;
+
+/// What training needs beside the model's settings.
+#[derive(Clone, Copy)]
+pub struct TrainOptions<'a> {
+    /// How validation metrics are averaged.
+    pub averaging: Averaging,
+    /// Hears of progress.
+    pub reporter: &'a dyn Reporter,
+    /// Asks to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+/// One validation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CurvePoint {
+    /// Steps done.
+    pub step: u32,
+    /// Passes over the windows, in part.
+    pub epoch: f64,
+    /// Mean training loss since the last point; none before the first step.
+    pub train_loss: Option<f64>,
+    /// The metric that selects.
+    pub metric: f64,
+    /// Seconds since training began.
+    pub wall_seconds: f64,
+}
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// As many validations without a better one as `patience` allows.
+    NoImprovement,
+    /// All epochs are done.
+    Epochs,
+}
+
+/// A trained model and how it got there.
+pub struct Trained {
+    /// The model with the best weights.
+    pub model: LruRec,
+    /// Every validation.
+    pub curve: Vec<CurvePoint>,
+    /// The step of the best weights.
+    pub best_step: u32,
+    /// Steps done.
+    pub steps: u32,
+    /// Steps of a pass over the windows.
+    pub steps_per_epoch: u32,
+    /// Why it ended.
+    pub stopped: StopReason,
+    /// Time in training steps alone.
+    pub step_time: Duration,
+}
+
+/// Everything that one training step touches.
+pub struct Trainer {
+    /// The model in training.
+    pub model: LruRec,
+    adam: AdamW,
+    max_grad_norm: f64,
+    decayed: Vec<(usize, usize)>,
+    gradient: Flat,
+    moments: (Flat, Flat),
+    state: State,
+    scratch: Scratch,
+    steps: u32,
+}
+
+impl Trainer {
+    /// Begin with `model`'s weights.
+    ///
+    /// # Errors
+    /// When candle refuses.
+    pub fn new(model: LruRec, spec: &LruSpec) -> Result<Self, Error> {
+        let len = model.params.plan.len;
+        let adam = AdamW {
+            learning_rate: spec.learning_rate,
+            weight_decay: spec.effective_weight_decay(),
+            beta1: spec.adam_beta1,
+            beta2: spec.adam_beta2,
+            epsilon: spec.adam_epsilon,
+        };
+        Ok(Self {
+            decayed: model.params.plan.decayed(),
+            gradient: Flat::zeros(len)?,
+            moments: (Flat::zeros(len)?, Flat::zeros(len)?),
+            model,
+            adam,
+            max_grad_norm: spec.max_grad_norm,
+            state: State::default(),
+            scratch: Scratch::default(),
+            steps: 0,
+        })
+    }
+
+    /// Loss and gradients of a batch, without a step. The gradients are laid out as the weights.
+    ///
+    /// # Errors
+    /// When candle refuses.
+    pub fn gradients(&mut self, packed: &Packed, masks: Masks) -> Result<f64, Error> {
+        let Self { model, gradient, state, scratch, .. } = self;
+        let loss = gradient.write(|gradient| {
+            model.view(|view| view.loss_and_gradients(packed, masks, state, scratch, gradient))
+        })?;
+        Ok(loss)
+    }
+
+    /// The gradients of the last batch.
+    #[must_use]
+    pub fn gradient(&self) -> &Flat {
+        &self.gradient
+    }
+
+    /// The activations of the last batch.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// One step on a batch; the loss before it.
+    ///
+    /// # Errors
+    /// When candle refuses. A loss that is not finite changes no weight.
+    pub fn step(&mut self, packed: &Packed, masks: Masks) -> Result<f64, Error> {
+        let loss = self.gradients(packed, masks)?;
+        if !loss.is_finite() {
+            return Ok(loss);
+        }
+        self.steps += 1;
+        let Self { model, gradient, moments, adam, decayed, .. } = self;
+        gradient.read(|gradient| {
+            let factor = adamw::clip_factor(adamw::norm(gradient), self.max_grad_norm);
+            model.params.flat.write(|weights| {
+                moments.0.write(|first| {
+                    moments.1.write(|second| {
+                        let state = adamw::State { weights, first, second };
+                        adamw::step(adam, self.steps, factor, gradient, decayed, state);
+                    })
+                })
+            })
+        })???;
+        self.model.refresh();
+        Ok(loss)
+    }
+}
+
+/// Train on the training part of `split`; the model with the best validation metric comes back.
+///
+/// # Errors
+/// [`Error::LossNotFinite`], [`Error::NothingToTrain`], [`Error::Interrupted`].
+pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_>) -> Result<Trained, Error> {
+    let keep = spec.window_remainder == WindowRemainder::Keep;
+    let mut windows = windows(&split.train, spec.max_len, keep);
+    windows.retain(|(_, from, to)| spec.first_item_label || to - from >= 2);
+    if windows.is_empty() {
+        return Err(Error::NothingToTrain);
+    }
+    let steps_per_epoch = windows.len().div_ceil(spec.batch_size) as u32;
+    let total = u64::from(steps_per_epoch) * u64::from(spec.max_epochs);
+    options.reporter.emit(Event::Started { stage: "train retriever", total: Some(total), unit: "steps" });
+    let mut trainer = Trainer::new(LruRec::init(spec, split.n_items, seed)?, spec)?;
+    let mut watch = Watch::new(spec, split, options, steps_per_epoch);
+    watch.validate(&trainer.model, 0, None)?;
+    let (mut order, mut keys) = (seed.stream("retriever/order"), seed.stream("retriever/dropout"));
+    let mut packed = Packed::default();
+    let (mut step, mut losses) = (0u32, (0f64, 0u32));
+    let mut step_time = Duration::ZERO;
+    let mut stopped = StopReason::Epochs;
+    'training: for _ in 0..spec.max_epochs {
+        let shuffled = permutation(&mut order, windows.len());
+        for batch in shuffled.chunks(spec.batch_size) {
+            if options.interrupt.requested() {
+                return Err(Error::Interrupted);
+            }
+            packed.clear();
+            for &window in batch {
+                let (s, from, to) = windows[window as usize];
+                let items = &split.train[s as usize][from as usize..to as usize];
+                packed.push_window(items, spec.max_len, spec.first_item_label);
+            }
+            let began = Instant::now();
+            let masks = Masks::new(keys.next_u64(), spec.dropout, spec.lru_dropout);
+            let loss = trainer.step(&packed, masks)?;
+            step_time += began.elapsed();
+            step += 1;
+            if !loss.is_finite() {
+                return Err(Error::LossNotFinite { step, loss, best_step: watch.best_step });
+            }
+            losses = (losses.0 + loss, losses.1 + 1);
+            watch.progress(step, losses);
+            if step.is_multiple_of(spec.validate_every_steps) {
+                let mean = losses.0 / f64::from(losses.1);
+                losses = (0.0, 0);
+                watch.validate(&trainer.model, step, Some(mean))?;
+                if watch.without_better >= spec.patience {
+                    stopped = StopReason::NoImprovement;
+                    break 'training;
+                }
+            }
+        }
+    }
+    if losses.1 > 0 {
+        watch.validate(&trainer.model, step, Some(losses.0 / f64::from(losses.1)))?;
+    }
+    let mut model = trainer.model;
+    model.params.flat.write(|weights| weights.copy_from_slice(&watch.best_weights))?;
+    model.refresh();
+    let Watch { curve, best_step, best, .. } = watch;
+    options.reporter.emit(Event::Finished {
+        summary: &format!("{step} steps, best {} {best:.4} at step {best_step}", spec.select_by),
+    });
+    Ok(Trained { model, curve, best_step, steps: step, steps_per_epoch, stopped, step_time })
+}
+
+/// Validates, remembers the best, and tells of progress.
+struct Watch<'a> {
+    spec: &'a LruSpec,
+    split: &'a Split,
+    histories: Vec<Vec<crate::data::ItemId>>,
+    options: TrainOptions<'a>,
+    steps_per_epoch: u32,
+    began: Instant,
+    told: Instant,
+    curve: Vec<CurvePoint>,
+    best: f64,
+    best_step: u32,
+    best_weights: Vec<f32>,
+    without_better: u32,
+}
+
+impl<'a> Watch<'a> {
+    fn new(spec: &'a LruSpec, split: &'a Split, options: TrainOptions<'a>, steps_per_epoch: u32) -> Self {
+        Self {
+            spec,
+            split,
+            histories: split.histories(Part::Validation),
+            options,
+            steps_per_epoch,
+            began: Instant::now(),
+            told: Instant::now(),
+            curve: Vec::new(),
+            best: f64::NEG_INFINITY,
+            best_step: 0,
+            best_weights: Vec::new(),
+            without_better: 0,
+        }
+    }
+
+    fn progress(&mut self, step: u32, losses: (f64, u32)) {
+        if self.told.elapsed() >= Duration::from_millis(100) {
+            self.told = Instant::now();
+            let loss = losses.0 / f64::from(losses.1);
+            let detail =
+                format!("loss {loss:.3}, best {} {:.4} at step {}", self.spec.select_by, self.best, self.best_step);
+            self.options.reporter.emit(Event::Advanced { done: u64::from(step), detail: &detail });
+        }
+    }
+
+    fn validate(&mut self, model: &LruRec, step: u32, train_loss: Option<f64>) -> Result<(), Error> {
+        let mask = if self.spec.mask_history_in_validation { HistoryMask::Window } else { HistoryMask::None };
+        let query = Query { histories: &self.histories, targets: self.split.targets(Part::Validation), k: 0, mask };
+        let ranks = model.retrieve(&query)?.ranks;
+        let k = self.spec.select_by.k;
+        let value = match self.spec.select_by.metric {
+            SelectMetric::Recall => eval::recall_at,
+            SelectMetric::Ndcg => eval::ndcg_at,
+            SelectMetric::Mrr => eval::mrr_at,
+        };
+        let values: Vec<f64> = ranks.iter().map(|rank| value(Some(*rank), k)).collect();
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let metric = match self.options.averaging {
+            Averaging::Users => mean(&values),
+            Averaging::Batches => {
+                let batches: Vec<f64> = values.chunks(self.spec.batch_size).map(mean).collect();
+                mean(&batches)
+            }
+        };
+        if metric > self.best {
+            self.best = metric;
+            self.best_step = step;
+            self.without_better = 0;
+            model.params.flat.read(|weights| {
+                self.best_weights.clear();
+                self.best_weights.extend_from_slice(weights);
+            });
+        } else {
+            self.without_better += 1;
+        }
+        let epoch = f64::from(step) / f64::from(self.steps_per_epoch);
+        let wall_seconds = self.began.elapsed().as_secs_f64();
+        self.curve.push(CurvePoint { step, epoch, train_loss, metric, wall_seconds });
+        Ok(())
+    }
+}

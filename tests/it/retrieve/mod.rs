@@ -1,0 +1,2 @@
+//! The first stage.
+mod parity;

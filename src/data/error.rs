@@ -280,7 +280,7 @@ pub enum Error {
         found: usize,
     },
     /// A setting of the built-in dataset that cannot be met.
-    #[error("dataset.synthetic.{setting} is {found}, expected {expected}")]
+    #[error("dataset.{setting} is {found}, expected {expected}")]
     Synthetic {
         /// The setting.
         setting: &'static str,

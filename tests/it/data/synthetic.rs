@@ -96,15 +96,15 @@ fn small_and_extreme_settings_give_data_or_a_clear_error() {
     let message = |spec| load(spec).unwrap_err().to_string();
     assert_eq!(
         message(SyntheticSpec { users: 0, ..base.clone() }),
-        "dataset.synthetic.users is 0, expected at least 1"
+        "dataset.users is 0, expected at least 1"
     );
     assert_eq!(
         message(SyntheticSpec { mean_length: f64::NAN, ..base.clone() }),
-        "dataset.synthetic.mean_length is NaN, expected between 5 and 10000"
+        "dataset.mean_length is NaN, expected between 5 and 10000"
     );
     assert_eq!(
         message(SyntheticSpec { popular: 1.5, ..base.clone() }),
-        "dataset.synthetic.popular is 1.5, expected a chance between 0 and 1"
+        "dataset.popular is 1.5, expected a chance between 0 and 1"
     );
     assert_eq!(
         message(SyntheticSpec { items: 1, ..base }),

@@ -1,4 +1,22 @@
 //! `bench`: a declarative benchmark harness for two-stage LLM recommendation.
+//!
+//! An experiment file says what is learnt from, by what, and with which seeds; [`pipeline`] runs it; the run store
+//! ([`run`]) keeps every result under the content that it depends on; [`report`] makes tables of what is stored.
 
+pub mod baseline;
+pub mod cli;
+pub mod data;
+pub mod eval;
 pub mod events;
+pub mod experiment;
+pub mod fetch;
+pub mod nn;
+pub mod pipeline;
+pub mod report;
+pub mod retrieve;
+pub mod run;
 pub mod seed;
+
+/// Training allocates and frees in every step; this allocator does so faster than most systems' own.
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;

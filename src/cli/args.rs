@@ -1,0 +1,205 @@
+//! What can be typed.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use super::exit::Exit;
+use crate::experiment::Override;
+
+const AFTER_HELP: &str = "\
+Files without a command are run: `bench experiments/*.toml` is `bench run experiments/*.toml`. A folder stands for the \
+experiment files in it.
+
+Exit codes: 0 done; 2 wrong arguments; 4 no experiment among the files; 96 an experiment file, its data or the set-up is \
+invalid, or nothing of what was asked for can run on this machine; 100 a run failed; 106 something was left out and \
+--strict was given; 110 output could not be written; 130 interrupted (what was finished is kept).";
+
+/// A declarative benchmark harness for two-stage LLM recommendation.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench",
+    version,
+    after_long_help = AFTER_HELP,
+    arg_required_else_help = true,
+    override_usage = "bench [OPTIONS] <FILES>...\n       bench [OPTIONS] <COMMAND>"
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Folder of the upstream files
+    #[arg(long, global = true, value_name = "DIR", env = "BENCH_DATA_DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+    /// Folder where finished runs are stored
+    #[arg(long, global = true, value_name = "DIR", env = "BENCH_RUNS_DIR", default_value = "runs")]
+    pub runs_dir: PathBuf,
+    /// Folder of reports
+    #[arg(long, global = true, value_name = "DIR", env = "BENCH_REPORTS_DIR", default_value = "reports")]
+    pub reports_dir: PathBuf,
+    /// Folder of published numbers; without such a folder, those built in
+    #[arg(long, global = true, value_name = "DIR", env = "BENCH_BASELINES_DIR", default_value = "baselines")]
+    pub baselines_dir: PathBuf,
+    /// Threads to compute with; results do not depend on it [default: one for each core]
+    #[arg(long, global = true, value_name = "N", env = "BENCH_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Say nothing but errors and the paths of what was written
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Colours; NO_COLOR switches them off too
+    #[arg(long, global = true, value_name = "WHEN", env = "BENCH_COLOR", default_value = "auto")]
+    pub color: Color,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run experiments and write their reports; what is stored already is not computed again
+    Run(RunArgs),
+    /// Check experiment files and report every problem
+    Validate(Selection),
+    /// Show what would run, what is stored, what is missing and how to get it, and what it would cost
+    Plan(Selection),
+    /// Make reports again from the stored runs, without training
+    Report(Selection),
+    /// Download the upstream files of datasets
+    Fetch(FetchArgs),
+    /// List stored runs
+    Ls,
+    /// Print every setting of an experiment file, as a Markdown table
+    Settings,
+    /// Show what bench sees of this machine
+    Doctor,
+}
+
+/// Which experiments, and how they are changed.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct Selection {
+    /// Experiment files, or folders of them
+    #[arg(required = true, value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+    /// Change a setting of every file, such as -S retriever.dropout=0.2
+    #[arg(short = 'S', value_name = "KEY=VALUE", action = ArgAction::Append, value_parser = parse_override)]
+    pub overrides: Vec<Override>,
+}
+
+/// `bench run`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only show what would be done, as `bench plan`
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Go on with the rest after a failure; the default where there are several experiments
+    #[arg(short, long, overrides_with = "fail_fast")]
+    pub keep_going: bool,
+    /// Stop at the first failure; the default for one experiment
+    #[arg(long, overrides_with = "keep_going")]
+    pub fail_fast: bool,
+    /// Exit with 106 if anything could not run for want of data, weights or a GPU
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `bench fetch`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct FetchArgs {
+    /// Datasets: ml-100k, beauty, games
+    #[arg(required = true, value_name = "DATASETS")]
+    pub names: Vec<String>,
+    /// Download again what is there, and replace what differs
+    #[arg(long)]
+    pub force: bool,
+    /// Only print the addresses and where the files belong
+    #[arg(long)]
+    pub print: bool,
+}
+
+fn parse_override(text: &str) -> Result<Override, String> {
+    text.parse().map_err(|problem: crate::experiment::Problem| problem.message)
+}
+
+/// Read the arguments. What clap has to say (help, version, usage errors) is printed here.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Args, Exit> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let command = Args::command();
+    if let Some(first) = first_positional(&command, &arguments) {
+        let known = |name: &OsStr| command.get_subcommands().any(|c| c.get_name() == name) || name == "help";
+        if !known(&first) {
+            if let Some(meant) = mistyped(&command, &first) {
+                eprintln!(
+                    "error: {} is neither a command nor a file; did you mean {meant}?",
+                    first.display()
+                );
+                return Err(Exit::Usage);
+            }
+            arguments.insert(1, "run".into());
+        }
+    }
+    Args::try_parse_from(arguments).map_err(|error| {
+        // A closed pipe is no reason to complain.
+        let _ = error.print();
+        if error.use_stderr() { Exit::Usage } else { Exit::Ok }
+    })
+}
+
+/// The first argument that is neither an option nor the value of one.
+fn first_positional(command: &clap::Command, arguments: &[OsString]) -> Option<OsString> {
+    let run = command.find_subcommand("run");
+    let takes_value = |text: &str| {
+        command.get_arguments().chain(run.into_iter().flat_map(clap::Command::get_arguments)).any(|arg| {
+            let named = arg.get_long().is_some_and(|long| text.strip_prefix("--") == Some(long))
+                || arg
+                    .get_short()
+                    .is_some_and(|short| text.strip_prefix('-') == Some(short.encode_utf8(&mut [0; 4])));
+            named && arg.get_action().takes_values()
+        })
+    };
+    let mut rest = arguments.iter().skip(1);
+    while let Some(argument) = rest.next() {
+        match argument.to_str() {
+            Some("--") => return rest.next().cloned(),
+            Some(text) if text.starts_with('-') && text != "-" => {
+                if takes_value(text) {
+                    rest.next();
+                }
+            }
+            _ => return Some(argument.clone()),
+        }
+    }
+    None
+}
+
+/// The command that was probably meant by a word that is no file.
+fn mistyped(command: &clap::Command, word: &OsStr) -> Option<String> {
+    let text = word.to_str()?;
+    if text.contains(['/', '\\', '.']) || Path::new(word).exists() {
+        return None;
+    }
+    command
+        .get_subcommands()
+        .map(|known| (strsim::jaro_winkler(known.get_name(), text), known.get_name()))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name.to_owned())
+}

@@ -1,0 +1,62 @@
+//! Exit codes. Scripts read them, so they are part of the interface (README).
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Everything that could be done is done.
+    Ok = 0,
+    /// Something that should not happen.
+    Unexpected = 1,
+    /// Wrong arguments.
+    Usage = 2,
+    /// No experiment among the files that were named.
+    NothingSelected = 4,
+    /// An experiment file is invalid, or the data or the machine does not let any of it run.
+    Invalid = 96,
+    /// A run failed.
+    RunFailed = 100,
+    /// With `--strict`: something was left out.
+    Incomplete = 106,
+    /// Output could not be written.
+    Output = 110,
+    /// Somebody asked to stop.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why the program ends early: what to say, and with which code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The code.
+    pub exit: Exit,
+    /// One problem a line.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with its message.
+    #[must_use]
+    pub fn new(exit: Exit, message: impl ToString) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+}
+
+impl From<crate::pipeline::Error> for Failure {
+    fn from(error: crate::pipeline::Error) -> Self {
+        let exit = match &error {
+            error if error.is_output() => Exit::Output,
+            error if error.is_interrupt() => Exit::Interrupted,
+            crate::pipeline::Error::Data(_) | crate::pipeline::Error::Baseline(_) => Exit::Invalid,
+            _ => Exit::RunFailed,
+        };
+        Self::new(exit, error)
+    }
+}

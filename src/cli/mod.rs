@@ -1,0 +1,47 @@
+//! The command line: what was typed, what is printed, and the exit code.
+//!
+//! Progress, notes and problems go to the standard error; what was asked for (tables, paths, lists) goes to the
+//! standard output.
+
+mod args;
+mod exit;
+mod interrupt;
+mod output;
+mod progress;
+mod run;
+mod select;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use exit::{Exit, Failure};
+
+use args::{Args, Command};
+use output::Output;
+
+/// Run the program.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match args::parse(arguments) {
+        Ok(args) => args,
+        Err(exit) => return exit.into(),
+    };
+    if let Some(threads) = args.common.threads {
+        // It fails only if there are threads already, which nothing before this line starts.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
+    }
+    match command(&args) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output::error(&failure);
+            failure.exit.into()
+        }
+    }
+}
+
+fn command(args: &Args) -> Result<Exit, Failure> {
+    let (common, mut output) = (&args.common, Output::new(&args.common));
+    match &args.command {
+        Command::Run(run) => run::run(run, common, &mut output),
+        _ => Err(Failure::new(Exit::Unexpected, "not yet")),
+    }
+}

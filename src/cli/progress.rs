@@ -1,0 +1,162 @@
+//! Progress on the standard error: bars on a terminal, plain lines elsewhere, nothing when asked for.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use super::args::Common;
+use crate::events::{Event, Reporter, Silent};
+
+/// How often a stage says where it is when nobody looks at a terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The reporter that suits the options and the standard error.
+pub fn reporter(common: &Common) -> Arc<dyn Reporter> {
+    if common.quiet {
+        Arc::new(Silent)
+    } else if io::stderr().is_terminal() {
+        Arc::new(Bars::default())
+    } else {
+        Arc::new(Lines::default())
+    }
+}
+
+/// The stage in work.
+struct Stage {
+    name: String,
+    total: Option<u64>,
+    unit: &'static str,
+    began: Instant,
+    told: Instant,
+}
+
+impl Stage {
+    fn new(name: &str, total: Option<u64>, unit: &'static str) -> Self {
+        let now = Instant::now();
+        Self { name: name.to_owned(), total, unit, began: now, told: now }
+    }
+
+    fn finished(&self, summary: &str) -> String {
+        let seconds = self.began.elapsed().as_secs_f64();
+        format!("{}: {summary} ({seconds:.1} s)", self.name)
+    }
+}
+
+/// Plain lines without control characters.
+#[derive(Default)]
+struct Lines(Mutex<Option<Stage>>);
+
+impl Reporter for Lines {
+    fn emit(&self, event: Event<'_>) {
+        let mut stage = lock(&self.0);
+        match event {
+            Event::Started { stage: name, total, unit } => *stage = Some(Stage::new(name, total, unit)),
+            Event::Advanced { done, detail } => {
+                let Some(stage) = stage.as_mut().filter(|stage| stage.told.elapsed() >= LINE_EVERY) else {
+                    return;
+                };
+                stage.told = Instant::now();
+                line(&progress_line(stage, done, detail));
+            }
+            Event::Finished { summary } => {
+                let text = stage.take().map_or_else(|| summary.to_owned(), |stage| stage.finished(summary));
+                line(&text);
+            }
+            Event::Note(text) => line(text),
+            Event::Warning(text) => line(&format!("warning: {text}")),
+        }
+    }
+}
+
+fn progress_line(stage: &Stage, done: u64, detail: &str) -> String {
+    let Stage { name, total, unit, began, .. } = stage;
+    let rate = done as f64 / began.elapsed().as_secs_f64();
+    let mut text = match total {
+        Some(total) => format!("{name}: {done} of {total} {unit}"),
+        None => format!("{name}: {done} {unit}"),
+    };
+    text.push_str(&format!(", {rate:.0} {unit}/s"));
+    if let Some(left) = total.map(|total| total.saturating_sub(done) as f64 / rate)
+        && left.is_finite()
+    {
+        // Training may stop early, so a total is a bound.
+        text.push_str(&format!(", at most {} left", HumanDuration(Duration::from_secs_f64(left))));
+    }
+    if !detail.is_empty() {
+        text.push_str(&format!("; {detail}"));
+    }
+    text
+}
+
+/// A bar for the stage in work, and lines above it.
+#[derive(Default)]
+struct Bars(Mutex<Option<(Stage, ProgressBar)>>);
+
+impl Reporter for Bars {
+    fn emit(&self, event: Event<'_>) {
+        let mut slot = lock(&self.0);
+        match event {
+            Event::Started { stage, total, unit } => {
+                let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+                bar.set_style(style(total.is_some(), unit));
+                bar.set_prefix(stage.to_owned());
+                bar.enable_steady_tick(Duration::from_millis(200));
+                *slot = Some((Stage::new(stage, total, unit), bar));
+            }
+            Event::Advanced { done, detail } => {
+                if let Some((_, bar)) = slot.as_ref() {
+                    bar.set_position(done);
+                    bar.set_message(detail.to_owned());
+                }
+            }
+            Event::Finished { summary } => match slot.take() {
+                Some((stage, bar)) => {
+                    bar.finish_and_clear();
+                    line(&stage.finished(summary));
+                }
+                None => line(summary),
+            },
+            Event::Note(text) => above(&slot, text),
+            Event::Warning(text) => above(&slot, &format!("warning: {text}")),
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        if let Some((_, bar)) = lock(&self.0).take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn above(slot: &Option<(Stage, ProgressBar)>, text: &str) {
+    match slot {
+        Some((_, bar)) => bar.suspend(|| line(text)),
+        None => line(text),
+    }
+}
+
+fn style(known_total: bool, unit: &str) -> ProgressStyle {
+    let template = if known_total {
+        format!(
+            "{{prefix}} [{{bar:24}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, at most {{eta}} left  {{wide_msg}}"
+        )
+    } else {
+        format!("{{prefix}} {{spinner}} {{human_pos}} {unit}, {{per_sec}}, {{elapsed}}  {{wide_msg}}")
+    };
+    ProgressStyle::with_template(&template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+}
+
+/// A line on the standard error. If it is closed, the work goes on without a listener.
+fn line(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,112 @@
+//! `bench run`.
+
+use super::args::{Common, RunArgs};
+use super::exit::{Exit, Failure};
+use super::output::{self, Output};
+use super::{interrupt, progress, select};
+use crate::pipeline::{self, Ending, Folders, Options, Outcome, Summary};
+use crate::report;
+
+/// Run the experiments and print their tables.
+pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
+    let experiments = select::select_some(&args.selection)?;
+    let several = experiments.len() > 1;
+    let reporter = progress::reporter(common);
+    let interrupt = interrupt::listen(&reporter);
+    let folders = folders(common);
+    let options = Options {
+        folders: &folders,
+        keep_going: args.keep_going || several && !args.fail_fast,
+        reporter: reporter.as_ref(),
+        interrupt: &interrupt,
+    };
+    let summary = pipeline::run(experiments, options)?;
+    for outcome in &summary.outcomes {
+        tell(outcome, out)?;
+    }
+    not_run(&summary, out)?;
+    if let Some(message) = kept(&summary, common) {
+        output::error(&Failure::new(Exit::Interrupted, message));
+    }
+    Ok(exit(&summary, args.strict))
+}
+
+/// Where things are and go.
+pub fn folders(common: &Common) -> Folders {
+    Folders {
+        data: common.data_dir.clone(),
+        runs: common.runs_dir.clone(),
+        reports: common.reports_dir.clone(),
+        baselines: common.baselines_dir.clone(),
+    }
+}
+
+/// The table of an experiment and its files, and what failed.
+fn tell(outcome: &Outcome, out: &mut Output) -> Result<(), Failure> {
+    if let Some((report, paths)) = &outcome.report {
+        out.say(&format!("\n{}", report::terminal(report, out.style())))?;
+        for path in paths {
+            out.print(&path.display().to_string())?;
+        }
+    }
+    let name = &outcome.experiment;
+    let failure = match &outcome.ending {
+        Ending::Failed { seed: Some(seed), error, .. } => format!("{name}, seed {seed}: {error}"),
+        Ending::Failed { error, .. } | Ending::Broken(error) => format!("{name}: {error}"),
+        _ => return Ok(()),
+    };
+    output::error(&Failure::new(Exit::RunFailed, failure));
+    Ok(())
+}
+
+/// What could not run here, and what it needs.
+fn not_run(summary: &Summary, out: &mut Output) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    for Outcome { experiment, ending, .. } in &summary.outcomes {
+        match ending {
+            Ending::Waiting(needs) => {
+                lines.extend(needs.iter().map(|need| format!("  {experiment} needs {need}")));
+            }
+            Ending::NotStarted => {
+                lines.push(format!("  {experiment}: not started, because the run stopped before"))
+            }
+            _ => {}
+        }
+    }
+    if lines.is_empty() { Ok(()) } else { out.say(&format!("\nNot run:\n{}", lines.join("\n"))) }
+}
+
+/// What an interrupted run leaves.
+fn kept(summary: &Summary, common: &Common) -> Option<String> {
+    let interrupted = |outcome: &Outcome| matches!(outcome.ending, Ending::Interrupted { .. });
+    if !summary.outcomes.iter().any(interrupted) {
+        return None;
+    }
+    let computed: usize = summary.outcomes.iter().map(|outcome| outcome.ending.computed()).sum();
+    let seeds = if computed == 1 { "seed is" } else { "seeds are" };
+    Some(format!(
+        "interrupted: {computed} finished {seeds} kept in {}; run the same command again to go on from there",
+        common.runs_dir.display()
+    ))
+}
+
+fn exit(summary: &Summary, strict: bool) -> Exit {
+    let any = |test: &dyn Fn(&Ending) -> bool| summary.outcomes.iter().any(|outcome| test(&outcome.ending));
+    let failed = |ending: &Ending, output: bool| matches!(ending, Ending::Failed { error, .. } if error.is_output() == output);
+    let waiting = any(&|ending| matches!(ending, Ending::Waiting(_)));
+    if any(&|ending| matches!(ending, Ending::Interrupted { .. })) {
+        Exit::Interrupted
+    } else if any(&|ending| failed(ending, true)) {
+        Exit::Output
+    } else if any(&|ending| failed(ending, false)) {
+        Exit::RunFailed
+    } else if any(&|ending| matches!(ending, Ending::Broken(_))) {
+        Exit::Invalid
+    } else if !any(&|ending| matches!(ending, Ending::Finished { .. })) {
+        Exit::Invalid
+    } else if waiting && strict {
+        Exit::Incomplete
+    } else {
+        Exit::Ok
+    }
+}

@@ -1,0 +1,70 @@
+//! What can go wrong between an experiment and its report.
+
+use std::sync::Arc;
+
+use crate::{baseline, data, report, retrieve, run};
+
+/// A failure of some stage, in that stage's own words.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The data cannot be had or are not what they should be.
+    #[error(transparent)]
+    Data(Arc<data::Error>),
+    /// The retriever failed.
+    #[error(transparent)]
+    Retrieve(#[from] retrieve::Error),
+    /// The weights could not be stored.
+    #[error(transparent)]
+    Params(#[from] crate::nn::params::Error),
+    /// The run store failed.
+    #[error(transparent)]
+    Run(#[from] run::Error),
+    /// The report could not be made.
+    #[error(transparent)]
+    Report(#[from] report::Error),
+    /// Published numbers that cannot be read.
+    #[error(transparent)]
+    Baseline(#[from] baseline::Error),
+    /// Two experiments that would write the same folder.
+    #[error(
+        "{one} and {other} are both named {name:?} and would write the same report; give one of them another name"
+    )]
+    SameName {
+        /// The first file.
+        one: String,
+        /// The second file.
+        other: String,
+        /// The name of both.
+        name: String,
+    },
+    /// Stored cells of one experiment and seed that differ.
+    #[error(
+        "{experiment}: seed {seed} is stored for {splits} different versions of the data, and the data are not here to \
+         say which is meant; remove the cells that are out of date, or name the data with --data-dir"
+    )]
+    Ambiguous {
+        /// The experiment.
+        experiment: String,
+        /// The seed.
+        seed: u64,
+        /// How many.
+        splits: usize,
+    },
+}
+
+impl Error {
+    /// Whether somebody asked to stop.
+    #[must_use]
+    pub const fn is_interrupt(&self) -> bool {
+        matches!(self, Self::Retrieve(retrieve::Error::Interrupted))
+    }
+
+    /// Whether a file could not be written. Then nothing that follows can be kept either.
+    #[must_use]
+    pub const fn is_output(&self) -> bool {
+        use run::Error::{DiskFull, Encode, InTheWay, NotWritable, Write};
+        let (Self::Run(error) | Self::Report(report::Error::Run(error))) = self else { return false };
+        matches!(error, DiskFull { .. } | NotWritable { .. } | InTheWay { .. } | Write { .. } | Encode { .. })
+    }
+}

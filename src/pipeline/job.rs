@@ -1,0 +1,75 @@
+//! An experiment with what it needs, and whether that is there.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{Error, Prepared};
+use crate::experiment::Experiment;
+use crate::run::{CellKey, RETRIEVAL_STAGE_VERSION};
+use crate::seed::Seed;
+
+/// An experiment and its data.
+pub struct Job {
+    /// The experiment.
+    pub experiment: Experiment,
+    /// The data, if they could be read.
+    pub data: Option<Arc<Prepared>>,
+    /// Whether it can run.
+    pub state: State,
+}
+
+/// Whether an experiment can run.
+pub enum State {
+    /// It can, with these data.
+    Ready(Arc<Prepared>),
+    /// It cannot on this machine as it is.
+    Waiting(Vec<Need>),
+    /// It never can: the data contradict the settings.
+    Broken(Error),
+}
+
+/// What an experiment waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Need {
+    /// Files of its dataset.
+    Data {
+        /// The dataset, where `bench fetch` knows it.
+        fetch: Option<&'static str>,
+        /// Which file is missing, and what to do.
+        what: String,
+    },
+    /// The second stage.
+    Ranker {
+        /// The language model.
+        backbone: String,
+    },
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data { what, .. } => f.write_str(what),
+            Self::Ranker { backbone } => write!(
+                f,
+                "the weights of {backbone} and a GPU; the LLM ranker is not part of this version of bench"
+            ),
+        }
+    }
+}
+
+/// The key of an experiment's retrieval stage: everything that its result depends on, and nothing else.
+#[must_use]
+pub fn retrieval_key(experiment: &Experiment, data: &Prepared, seed: Seed) -> CellKey {
+    let record = &data.record;
+    let sources: Vec<&str> = record.sources.iter().map(|source| source.sha256.as_str()).collect();
+    CellKey::of(&json!({
+        "stage": "retrieval",
+        "version": RETRIEVAL_STAGE_VERSION,
+        "settings": experiment.retrieval_key_material(),
+        "split": record.split_fingerprint,
+        "sources": sources,
+        "seed": seed.get(),
+    }))
+}

@@ -1,0 +1,139 @@
+//! The method section as code: experiments to data, data to retrievers, retrievers to stored cells, cells to reports.
+//!
+//! A cell is one experiment's retrieval stage with one seed. It is computed once for the content that it depends on
+//! and stored as soon as it is finished, so whatever stops a run costs at most the cell in work.
+
+mod cell;
+mod error;
+mod job;
+mod outcome;
+mod prepare;
+mod record;
+mod tables;
+
+use crate::events::{Event, Interrupt, Reporter};
+use crate::experiment::Experiment;
+use crate::run::{Cell, CellKey, Found, Store, atomic};
+use crate::seed::Seed;
+
+pub use error::Error;
+pub use job::{Job, Need, State, retrieval_key};
+pub use outcome::{Ending, Outcome, Summary};
+pub use prepare::{Prepared, prepare};
+pub use tables::{Folders, build_report, published};
+
+use cell::compute;
+use tables::write;
+
+/// What a run is given beside the experiments.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Where things are and go.
+    pub folders: &'a Folders,
+    /// Whether a failure leaves the rest running.
+    pub keep_going: bool,
+    /// Hears of progress.
+    pub reporter: &'a dyn Reporter,
+    /// Asks to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+/// Run every experiment that can run here. What is stored is not computed again; what is finished is kept, whatever
+/// happens to the rest.
+///
+/// # Errors
+/// Only what concerns all experiments: folders that cannot be written, published numbers that cannot be read. What
+/// goes wrong in one experiment is in its [`Outcome`].
+pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary, Error> {
+    let folders = options.folders;
+    // Hours of work end here; now is the time to know whether that will do.
+    atomic::check_writable(&folders.runs)?;
+    atomic::check_writable(&folders.reports)?;
+    let baselines = published(&folders.baselines)?;
+    let store = Store::new(&folders.runs);
+    let jobs = prepare(experiments, &folders.data, options.reporter);
+    let hopeless = !options.keep_going && jobs.iter().any(|job| matches!(job.state, State::Broken(_)));
+    let mut summary = Summary::default();
+    for Job { experiment, state, .. } in jobs {
+        let ending = match state {
+            State::Waiting(needs) => Ending::Waiting(needs),
+            State::Broken(error) => Ending::Broken(error),
+            State::Ready(_) if hopeless || summary.stopped() => Ending::NotStarted,
+            State::Ready(data) => seeds(&experiment, &data, &store, options),
+        };
+        let mut outcome = Outcome { experiment: experiment.name.clone(), ending, report: None };
+        if let Some(cells) = outcome.ending.cells().filter(|cells| !cells.is_empty()) {
+            match write(&experiment, cells, &baselines, &folders.reports) {
+                Ok(written) => outcome.report = Some(written),
+                Err(error) => outcome.ending.fail(error),
+            }
+        }
+        summary.add(outcome, options.keep_going);
+    }
+    Ok(summary)
+}
+
+/// All seeds of an experiment whose data are there.
+fn seeds(experiment: &Experiment, data: &Prepared, store: &Store, options: Options<'_>) -> Ending {
+    let (name, total) = (&experiment.name, experiment.seeds.len());
+    let (mut cells, mut computed) = (Vec::new(), 0);
+    let mut failure: Option<(u64, Error)> = None;
+    for (at, &seed) in experiment.seeds.iter().enumerate() {
+        if options.interrupt.requested() {
+            return Ending::Interrupted { cells, computed };
+        }
+        let of = if total == 1 { String::new() } else { format!(" ({} of {total})", at + 1) };
+        match one_seed((experiment, data), seed, &of, store, options) {
+            Ok((cell, is_new)) => {
+                cells.push(cell);
+                computed += usize::from(is_new);
+            }
+            Err(error) if error.is_interrupt() => return Ending::Interrupted { cells, computed },
+            Err(error) => {
+                options.reporter.emit(Event::Warning(&format!("{name}, seed {seed}: {error}")));
+                let stop = error.is_output() || !options.keep_going;
+                failure.get_or_insert((seed.get(), error));
+                if stop {
+                    break;
+                }
+            }
+        }
+    }
+    match failure {
+        None => Ending::Finished { cells, computed },
+        Some((seed, error)) => Ending::Failed { cells, computed, seed: Some(seed), error },
+    }
+}
+
+/// The cell of a seed, and whether it is new.
+fn one_seed(
+    (experiment, data): (&Experiment, &Prepared),
+    seed: Seed,
+    of: &str,
+    store: &Store,
+    options: Options<'_>,
+) -> Result<(Cell, bool), Error> {
+    let (name, reporter) = (&experiment.name, options.reporter);
+    let key = retrieval_key(experiment, data, seed);
+    if let Some(cell) = stored(store, &key, reporter)? {
+        reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}: stored already as {key}")));
+        return Ok((cell, false));
+    }
+    reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}")));
+    let (cell, weights) = compute(experiment, data, seed, reporter, options.interrupt)?;
+    store.save(&key, &cell, weights.as_deref())?;
+    // Read back: with the hashes of its files, as every later run sees it.
+    Ok((stored(store, &key, reporter)?.unwrap_or(cell), true))
+}
+
+/// The whole cell of a key; a damaged one is set aside with a warning.
+fn stored(store: &Store, key: &CellKey, reporter: &dyn Reporter) -> Result<Option<Cell>, Error> {
+    Ok(match store.load(key)? {
+        Found::Complete(cell) => Some(*cell),
+        Found::Missing => None,
+        Found::Damaged(damage) => {
+            reporter.emit(Event::Warning(&damage.to_string()));
+            None
+        }
+    })
+}

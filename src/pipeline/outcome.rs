@@ -1,0 +1,93 @@
+//! How experiments ended.
+
+use std::path::PathBuf;
+
+use super::{Error, Need};
+use crate::report::Report;
+use crate::run::Cell;
+
+/// How one experiment ended.
+pub struct Outcome {
+    /// Its name.
+    pub experiment: String,
+    /// How.
+    pub ending: Ending,
+    /// Its report and the files that were written, if there is any finished seed.
+    pub report: Option<(Report, [PathBuf; 2])>,
+}
+
+/// How an experiment ended. `cells` are the finished seeds in order; `computed` of them are new.
+#[allow(missing_docs, reason = "the fields are the same throughout and explained above")]
+pub enum Ending {
+    /// All seeds are there.
+    Finished { cells: Vec<Cell>, computed: usize },
+    /// A seed, or the report, failed; `error` is the first failure.
+    Failed { cells: Vec<Cell>, computed: usize, seed: Option<u64>, error: Error },
+    /// Somebody asked to stop.
+    Interrupted { cells: Vec<Cell>, computed: usize },
+    /// The data contradict the settings.
+    Broken(Error),
+    /// Something is not there yet.
+    Waiting(Vec<Need>),
+    /// Something before it stopped the run.
+    NotStarted,
+}
+
+impl Ending {
+    /// The finished seeds.
+    #[must_use]
+    pub fn cells(&self) -> Option<&[Cell]> {
+        match self {
+            Self::Finished { cells, .. } | Self::Failed { cells, .. } | Self::Interrupted { cells, .. } => {
+                Some(cells)
+            }
+            Self::Broken(_) | Self::Waiting(_) | Self::NotStarted => None,
+        }
+    }
+
+    /// How many of the seeds are new.
+    #[must_use]
+    pub const fn computed(&self) -> usize {
+        match self {
+            Self::Finished { computed, .. }
+            | Self::Failed { computed, .. }
+            | Self::Interrupted { computed, .. } => *computed,
+            Self::Broken(_) | Self::Waiting(_) | Self::NotStarted => 0,
+        }
+    }
+
+    /// The seeds are done, but their report is not.
+    pub(super) fn fail(&mut self, error: Error) {
+        let (cells, computed) = match std::mem::replace(self, Self::NotStarted) {
+            Self::Finished { cells, computed } | Self::Interrupted { cells, computed } => (cells, computed),
+            earlier => {
+                *self = earlier;
+                return;
+            }
+        };
+        *self = Self::Failed { cells, computed, seed: None, error };
+    }
+}
+
+/// How all experiments ended, in their order.
+#[derive(Default)]
+pub struct Summary {
+    /// One for each.
+    pub outcomes: Vec<Outcome>,
+    stopped: bool,
+}
+
+impl Summary {
+    pub(super) const fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    pub(super) fn add(&mut self, outcome: Outcome, keep_going: bool) {
+        self.stopped |= match &outcome.ending {
+            Ending::Interrupted { .. } => true,
+            Ending::Failed { error, .. } => error.is_output() || !keep_going,
+            _ => false,
+        };
+        self.outcomes.push(outcome);
+    }
+}

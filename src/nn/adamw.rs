@@ -1,7 +1,7 @@
 //! AdamW with global gradient-norm clipping, as PyTorch's `clip_grad_norm_` and `AdamW` do it.
 
 use super::parallel::{self, Shared};
-use super::simd::{Kernel, LANES, Lanes, dispatch};
+use super::simd::{Kernel, LANES, Lanes, dispatch, vectors};
 
 /// Elements of a task, a multiple of [`LANES`].
 const PART: usize = 32 * 1024;
@@ -52,7 +52,7 @@ impl Kernel for Squares<'_> {
         // f32 sums of 1,024 squares, then f64: the error stays near 1e-6 relative.
         for block in self.0.chunks(64 * LANES) {
             let mut sum = unsafe { L::splat(0.0) };
-            super::norm::for_vectors(block.len(), |at, n| unsafe {
+            vectors!(block.len(), at, n => unsafe {
                 let g = L::load_first(block.as_ptr().add(at), n);
                 sum = L::fma(g, g, sum);
             });
@@ -76,9 +76,19 @@ pub struct State<'a> {
 ///
 /// # Panics
 /// When the lengths differ.
-pub fn step(adam: &AdamW, step: u32, factor: f32, gradient: &[f32], decayed: &[(usize, usize)], state: State<'_>) {
+pub fn step(
+    adam: &AdamW,
+    step: u32,
+    factor: f32,
+    gradient: &[f32],
+    decayed: &[(usize, usize)],
+    state: State<'_>,
+) {
     let len = gradient.len();
-    assert!(state.weights.len() == len && state.first.len() == len && state.second.len() == len, "lengths differ");
+    assert!(
+        state.weights.len() == len && state.first.len() == len && state.second.len() == len,
+        "lengths differ"
+    );
     let correction1 = 1.0 - adam.beta1.powi(step as i32);
     let correction2 = 1.0 - adam.beta2.powi(step as i32);
     let constants = Constants {
@@ -91,7 +101,8 @@ pub fn step(adam: &AdamW, step: u32, factor: f32, gradient: &[f32], decayed: &[(
         epsilon: adam.epsilon as f32,
     };
     let keep = (1.0 - adam.learning_rate * adam.weight_decay) as f32;
-    let (weights, first, second) = (Shared::new(state.weights), Shared::new(state.first), Shared::new(state.second));
+    let (weights, first, second) =
+        (Shared::new(state.weights), Shared::new(state.first), Shared::new(state.second));
     parallel::each(len.div_ceil(PART), |task| {
         let (mut at, end) = (task * PART, len.min((task + 1) * PART));
         while at < end {
@@ -136,7 +147,7 @@ impl Kernel for Step<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let c = self.constants;
-        super::norm::for_vectors(self.gradient.len(), |at, n| unsafe {
+        vectors!(self.gradient.len(), at, n => unsafe {
             let g = L::mul(L::load_first(self.gradient.as_ptr().add(at), n), L::splat(c.factor));
             let m = L::load_first(self.first.as_ptr().add(at), n);
             let m = L::fma(L::splat(c.rest1), L::sub(g, m), m); // torch's lerp

@@ -9,9 +9,8 @@
 use super::aligned::Buffer;
 use super::gemm::{Left, Start, gemm_on};
 use super::math::exp;
-use super::norm::for_vectors;
 use super::parallel::{self, Shared};
-use super::simd::{Kernel, LANES, Lanes, dispatch};
+use super::simd::{Kernel, LANES, Lanes, dispatch, vectors};
 
 /// Positions whose logits are in memory at once.
 pub const BLOCK: usize = 64;
@@ -66,8 +65,16 @@ fn chunk_of(v: usize) -> usize {
 pub fn loss_and_gradients(inputs: Inputs<'_>, gradients: Gradients<'_>, workspace: &mut Workspace) -> f64 {
     let Inputs { width: d, hidden, weight, bias, labels } = inputs;
     let (m, v) = (labels.len(), bias.len());
-    assert!(hidden.len() == m * d && weight.len() == v * d, "hidden {} weight {}", hidden.len(), weight.len());
-    assert!(gradients.hidden.len() == m * d && gradients.weight.len() == v * d && gradients.bias.len() == v, "gradients");
+    assert!(
+        hidden.len() == m * d && weight.len() == v * d,
+        "hidden {} weight {}",
+        hidden.len(),
+        weight.len()
+    );
+    assert!(
+        gradients.hidden.len() == m * d && gradients.weight.len() == v * d && gradients.bias.len() == v,
+        "gradients"
+    );
     assert!(labels.iter().all(|&label| (label as usize) < v), "a label is not below {v}");
     let chunk = chunk_of(v);
     let chunks = v.div_ceil(chunk);
@@ -174,8 +181,16 @@ impl Kernel for Exponentials<'_> {
     unsafe fn run<L: Lanes>(self) {
         let items = self.bias.len();
         let left = Left::rows(self.weight, self.d);
-        gemm_on::<L>((items, self.rows, self.d), left, self.turned, BLOCK, self.logits, BLOCK, Start::Rows(self.bias));
-        for_vectors(self.rows, |at, n| unsafe {
+        gemm_on::<L>(
+            (items, self.rows, self.d),
+            left,
+            self.turned,
+            BLOCK,
+            self.logits,
+            BLOCK,
+            Start::Rows(self.bias),
+        );
+        vectors!(self.rows, at, n => unsafe {
             let column = self.logits.as_mut_ptr().add(at);
             let mut maximum = L::load_first(column, n);
             for item in 1..items {
@@ -211,7 +226,7 @@ impl Kernel for Combine<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> f64 {
         let mut total = 0f64;
-        for_vectors(self.rows, |at, n| unsafe {
+        vectors!(self.rows, at, n => unsafe {
             let maxima = self.maxima.as_mut_ptr().add(at);
             let mut maximum = L::load_first(maxima, n);
             for chunk in 1..self.chunks {
@@ -265,9 +280,25 @@ impl Kernel for Backward<'_> {
             }
         }
         // dE += P H, where P = exponentials * factors and the factors went into H.
-        gemm_on::<L>((items, d, rows), Left::rows(self.logits, BLOCK), self.scaled, d, self.d_weight, d, Start::Sum);
+        gemm_on::<L>(
+            (items, d, rows),
+            Left::rows(self.logits, BLOCK),
+            self.scaled,
+            d,
+            self.d_weight,
+            d,
+            Start::Sum,
+        );
         // dH = P^T E, the factors applied to the sums.
-        gemm_on::<L>((rows, d, items), Left::transposed(self.logits, BLOCK), self.weight, d, self.partial, d, Start::Zero);
+        gemm_on::<L>(
+            (rows, d, items),
+            Left::transposed(self.logits, BLOCK),
+            self.weight,
+            d,
+            self.partial,
+            d,
+            Start::Zero,
+        );
         for r in 0..rows {
             for x in &mut self.partial[r * d..][..d] {
                 *x *= self.factors[r];
@@ -276,7 +307,7 @@ impl Kernel for Backward<'_> {
         for item in 0..items {
             unsafe {
                 let mut sum = L::splat(0.0);
-                for_vectors(rows, |at, n| {
+                vectors!(rows, at, n => {
                     let e = L::load_first(self.logits.as_ptr().add(item * BLOCK + at), n);
                     sum = L::fma(e, L::load_first(self.factors.as_ptr().add(at), n), sum);
                 });
@@ -284,7 +315,8 @@ impl Kernel for Backward<'_> {
             }
         }
         for (r, &label) in self.labels.iter().enumerate() {
-            let Some(item) = (label as usize).checked_sub(self.first_item).filter(|&item| item < items) else {
+            let Some(item) = (label as usize).checked_sub(self.first_item).filter(|&item| item < items)
+            else {
                 continue;
             };
             self.d_bias[item] -= self.share;

@@ -3,7 +3,7 @@
 use super::dropout::Dropout;
 use super::math::normal;
 use super::parallel::{self, Shared};
-use super::simd::{Kernel, LANES, Lanes, dispatch};
+use super::simd::{Kernel, LANES, Lanes, dispatch, vectors};
 
 /// Elements of a task.
 const PART: usize = 16 * 1024;
@@ -44,7 +44,7 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let off = self.dropout.is_off();
-        super::norm::for_vectors(self.x.len(), |at, n| unsafe {
+        vectors!(self.x.len(), at, n => unsafe {
             let x = L::load_first(self.x.as_ptr().add(at), n);
             let mut y = L::mul(x, normal::<L>(x).0);
             if !off {
@@ -67,7 +67,7 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let off = self.dropout.is_off();
-        super::norm::for_vectors(self.x.len(), |at, n| unsafe {
+        vectors!(self.x.len(), at, n => unsafe {
             let x = L::load_first(self.x.as_ptr().add(at), n);
             let (cdf, density) = normal::<L>(x);
             let mut dy = L::load_first(self.dy.as_ptr().add(at), n);

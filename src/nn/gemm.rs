@@ -76,7 +76,15 @@ pub fn gemm_on<L: Lanes>(
     start: Start<'_>,
 ) {
     check((m, n, k), a, b, b_row, c.len(), c_row, start);
-    let raw = Raw { a: a.data.as_ptr(), a_row: a.row, a_col: a.col, b: b.as_ptr(), b_row, c: c.as_mut_ptr(), c_row };
+    let raw = Raw {
+        a: a.data.as_ptr(),
+        a_row: a.row,
+        a_col: a.col,
+        b: b.as_ptr(),
+        b_row,
+        c: c.as_mut_ptr(),
+        c_row,
+    };
     // SAFETY: `check` has seen that every index below stays inside its slice.
     unsafe { block::<L>((m, n, k), raw, start) }
 }
@@ -120,7 +128,15 @@ pub fn gemm(
     });
 }
 
-fn check((m, n, k): (usize, usize, usize), a: Left<'_>, b: &[f32], b_row: usize, c: usize, c_row: usize, start: Start<'_>) {
+fn check(
+    (m, n, k): (usize, usize, usize),
+    a: Left<'_>,
+    b: &[f32],
+    b_row: usize,
+    c: usize,
+    c_row: usize,
+    start: Start<'_>,
+) {
     if m == 0 || n == 0 {
         return;
     }
@@ -156,8 +172,7 @@ unsafe fn block<L: Lanes>((m, n, k): (usize, usize, usize), raw: Raw, start: Sta
     loop {
         let now = DEPTH.min(k - depth);
         let start = if depth == 0 { start } else { Start::Sum };
-        let part =
-            unsafe { Raw { a: raw.a.add(depth * raw.a_col), b: raw.b.add(depth * raw.b_row), ..raw } };
+        let part = unsafe { Raw { a: raw.a.add(depth * raw.a_col), b: raw.b.add(depth * raw.b_row), ..raw } };
         let mut j = 0;
         while j < n {
             let wide = (n - j).min(L::TILE * LANES);
@@ -171,8 +186,9 @@ unsafe fn block<L: Lanes>((m, n, k): (usize, usize, usize), raw: Raw, start: Sta
             let mut i = 0;
             while i < m {
                 let rows = (m - i).min(TILE_ROWS);
-                let tile =
-                    unsafe { Raw { a: panel.a.add(i * panel.a_row), c: panel.c.add(i * panel.c_row), ..panel } };
+                let tile = unsafe {
+                    Raw { a: panel.a.add(i * panel.a_row), c: panel.c.add(i * panel.c_row), ..panel }
+                };
                 let start = match start {
                     Start::Rows(values) => Start::Rows(&values[i..]),
                     other => other,
@@ -204,7 +220,13 @@ unsafe fn by_rows<L: Lanes>(rows: usize, vectors: usize, tail: usize, k: usize, 
 }
 
 #[inline(always)]
-unsafe fn by_width<L: Lanes, const MR: usize>(vectors: usize, tail: usize, k: usize, raw: Raw, start: Start<'_>) {
+unsafe fn by_width<L: Lanes, const MR: usize>(
+    vectors: usize,
+    tail: usize,
+    k: usize,
+    raw: Raw,
+    start: Start<'_>,
+) {
     unsafe {
         match (vectors, tail) {
             (4, LANES) if L::TILE >= 4 => tile::<L, MR, 4, false>(tail, k, raw, start),
@@ -220,6 +242,10 @@ unsafe fn by_width<L: Lanes, const MR: usize>(vectors: usize, tail: usize, k: us
 }
 
 /// One register tile: `MR` rows, `NV` vectors of which the last has `tail` lanes when `PART`.
+#[allow(
+    clippy::needless_range_loop,
+    reason = "indices of registers: iterators would be calls without the instruction set"
+)]
 #[inline(always)]
 unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
     tail: usize,
@@ -228,29 +254,27 @@ unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
     start: Start<'_>,
 ) {
     unsafe {
-        let load = |from: *const f32, v: usize| {
-            if PART && v == NV - 1 { L::load_first(from, tail) } else { L::load(from) }
-        };
         let mut sums = [[L::splat(0.0); NV]; MR];
         match start {
             Start::Zero => {}
             Start::Sum => {
-                for (i, row) in sums.iter_mut().enumerate() {
-                    for (v, sum) in row.iter_mut().enumerate() {
-                        *sum = load(raw.c.add(i * raw.c_row + v * LANES), v);
+                for i in 0..MR {
+                    for v in 0..NV {
+                        sums[i][v] = load::<L, NV, PART>(raw.c.add(i * raw.c_row), v, tail);
                     }
                 }
             }
             Start::Columns(values) => {
-                for row in &mut sums {
-                    for (v, sum) in row.iter_mut().enumerate() {
-                        *sum = load(values.as_ptr().add(v * LANES), v);
+                for v in 0..NV {
+                    let value = load::<L, NV, PART>(values.as_ptr(), v, tail);
+                    for row in &mut sums {
+                        row[v] = value;
                     }
                 }
             }
             Start::Rows(values) => {
-                for (i, row) in sums.iter_mut().enumerate() {
-                    *row = [L::splat(values[i]); NV];
+                for i in 0..MR {
+                    sums[i] = [L::splat(values[i]); NV];
                 }
             }
         }
@@ -258,23 +282,36 @@ unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
         let mut b = raw.b;
         for _ in 0..k {
             let mut right = [L::splat(0.0); NV];
-            for (v, r) in right.iter_mut().enumerate() {
-                *r = load(b.add(v * LANES), v);
+            for v in 0..NV {
+                right[v] = load::<L, NV, PART>(b, v, tail);
             }
-            for (i, row) in sums.iter_mut().enumerate() {
+            for i in 0..MR {
                 let left = L::splat(*a.add(i * raw.a_row));
-                for (sum, r) in row.iter_mut().zip(right) {
-                    *sum = L::fma(left, r, *sum);
+                for v in 0..NV {
+                    sums[i][v] = L::fma(left, right[v], sums[i][v]);
                 }
             }
             a = a.add(raw.a_col);
             b = b.add(raw.b_row);
         }
-        for (i, row) in sums.iter().enumerate() {
-            for (v, sum) in row.iter().enumerate() {
+        for i in 0..MR {
+            for v in 0..NV {
                 let to = raw.c.add(i * raw.c_row + v * LANES);
-                if PART && v == NV - 1 { L::store_first(to, tail, *sum) } else { L::store(to, *sum) }
+                if PART && v == NV - 1 {
+                    L::store_first(to, tail, sums[i][v])
+                } else {
+                    L::store(to, sums[i][v])
+                }
             }
         }
+    }
+}
+
+/// Vector `v` of `NV` from `from`, whose last has `tail` lanes when `PART`.
+#[inline(always)]
+unsafe fn load<L: Lanes, const NV: usize, const PART: bool>(from: *const f32, v: usize, tail: usize) -> L::V {
+    unsafe {
+        let from = from.add(v * LANES);
+        if PART && v == NV - 1 { L::load_first(from, tail) } else { L::load(from) }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::dropout::Dropout;
 use super::parallel::{self, Shared};
-use super::simd::{Kernel, LANES, Lanes, dispatch};
+use super::simd::{Kernel, LANES, Lanes, dispatch, lanes, vectors};
 
 /// PyTorch's default.
 pub const EPSILON: f32 = 1e-5;
@@ -38,8 +38,9 @@ pub fn forward(
         let from = task * ROWS;
         let rows = ROWS.min(m - from);
         // SAFETY: tasks own disjoint rows.
-        let (y, normal, inverse) =
-            unsafe { (y.part(from * d, rows * d), normal.part(from * d, rows * d), inverse.part(from, rows)) };
+        let (y, normal, inverse) = unsafe {
+            (y.part(from * d, rows * d), normal.part(from * d, rows * d), inverse.part(from, rows))
+        };
         dispatch(Forward {
             d,
             first: from,
@@ -81,7 +82,7 @@ impl Kernel for Forward<'_> {
             self.dropout.apply((self.first + row) * line, z);
             unsafe {
                 let mut sum = L::splat(0.0);
-                for_vectors(d, |at, n| {
+                vectors!(d, at, n => {
                     let mut v = L::load_first(z.as_ptr().add(at), n);
                     if let Some(residual) = self.residual {
                         v = L::add(v, L::load_first(residual.as_ptr().add(row * d + at), n));
@@ -91,7 +92,7 @@ impl Kernel for Forward<'_> {
                 });
                 let mean = L::splat(L::sum(sum) * share);
                 let mut squares = L::splat(0.0);
-                for_vectors(d, |at, n| {
+                vectors!(d, at, n => {
                     let centred = L::sub(L::load_first(z.as_ptr().add(at), n), mean);
                     let centred = L::keep(lanes(n), centred);
                     L::store_first(z.as_mut_ptr().add(at), n, centred);
@@ -99,7 +100,7 @@ impl Kernel for Forward<'_> {
                 });
                 let inverse = 1.0 / (L::sum(squares) * share + EPSILON).sqrt();
                 self.inverse[row] = inverse;
-                for_vectors(d, |at, n| {
+                vectors!(d, at, n => {
                     let normal = L::mul(L::load_first(z.as_ptr().add(at), n), L::splat(inverse));
                     L::store_first(z.as_mut_ptr().add(at), n, normal);
                     let weight = L::load_first(self.weight.as_ptr().add(at), n);
@@ -173,7 +174,7 @@ impl Kernel for Backward<'_> {
             unsafe {
                 // dz = inverse * (g - mean(g) - normal * mean(g * normal)), g = dy * weight
                 let (mut sum, mut dot) = (L::splat(0.0), L::splat(0.0));
-                for_vectors(d, |at, n| {
+                vectors!(d, at, n => {
                     let g = L::mul(
                         L::load_first(self.dy.as_ptr().add(at_row + at), n),
                         L::load_first(self.weight.as_ptr().add(at), n),
@@ -184,7 +185,7 @@ impl Kernel for Backward<'_> {
                 let mean = L::splat(L::sum(sum) * share);
                 let slope = L::splat(L::sum(dot) * share);
                 let inverse = L::splat(self.inverse[row]);
-                for_vectors(d, |at, n| {
+                vectors!(d, at, n => {
                     let g = L::mul(
                         L::load_first(self.dy.as_ptr().add(at_row + at), n),
                         L::load_first(self.weight.as_ptr().add(at), n),
@@ -239,24 +240,4 @@ impl Kernel for Sums<'_> {
             L::store_first(self.sums.as_mut_ptr(), count, sum);
         }
     }
-}
-
-/// Call `f(at, lanes)` for each vector of a row of `d`.
-#[inline(always)]
-pub fn for_vectors(d: usize, mut f: impl FnMut(usize, usize)) {
-    let mut at = 0;
-    while at + LANES <= d {
-        f(at, LANES);
-        at += LANES;
-    }
-    if at < d {
-        f(at, d - at);
-    }
-}
-
-/// Bits of the first `n` lanes.
-#[inline(always)]
-#[must_use]
-pub fn lanes(n: usize) -> u16 {
-    ((1u32 << n) - 1) as u16
 }

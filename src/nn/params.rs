@@ -14,7 +14,9 @@ pub enum Error {
     #[error("weights lack {name} of shape {shape:?}; is this file of the same model and settings?")]
     Missing { name: String, shape: Vec<usize> },
     /// A tensor has another shape.
-    #[error("{name} has shape {found:?}, expected {expected:?}; is this file of the same model and settings?")]
+    #[error(
+        "{name} has shape {found:?}, expected {expected:?}; is this file of the same model and settings?"
+    )]
     Shape { name: String, found: Vec<usize>, expected: Vec<usize> },
     /// A name that the model does not have.
     #[error("{name} is not a weight of this model; is this file of the same model and settings?")]
@@ -124,7 +126,9 @@ impl Flat {
     /// Never: a `Flat` is f32 on the CPU and contiguous.
     pub fn read<R>(&self, f: impl FnOnce(&[f32]) -> R) -> R {
         let (storage, layout) = self.0.storage_and_layout();
-        let Storage::Cpu(CpuStorage::F32(data)) = &*storage else { unreachable!("a flat tensor is f32 on the CPU") };
+        let Storage::Cpu(CpuStorage::F32(data)) = &*storage else {
+            unreachable!("a flat tensor is f32 on the CPU")
+        };
         f(&data[layout.start_offset()..][..layout.shape().elem_count()])
     }
 
@@ -182,7 +186,8 @@ impl Params {
     /// When candle refuses.
     pub fn named(&self) -> Result<BTreeMap<String, Tensor>, Error> {
         let view = |slot: &Slot| -> Result<_, Error> {
-            let tensor = self.flat.tensor().narrow(0, slot.offset, slot.len())?.reshape(slot.shape.as_slice())?;
+            let tensor =
+                self.flat.tensor().narrow(0, slot.offset, slot.len())?.reshape(slot.shape.as_slice())?;
             Ok((slot.name.clone(), tensor))
         };
         self.plan.slots.iter().map(view).collect()
@@ -202,7 +207,8 @@ impl Params {
     /// # Errors
     /// When a name is missing or unknown, a shape differs or a weight is not finite; then nothing has changed.
     pub fn assign(&self, named: &BTreeMap<String, Tensor>) -> Result<(), Error> {
-        if let Some(name) = named.keys().find(|name| !self.plan.slots.iter().any(|slot| slot.name == **name)) {
+        if let Some(name) = named.keys().find(|name| !self.plan.slots.iter().any(|slot| slot.name == **name))
+        {
             return Err(Error::Unknown { name: name.clone() });
         }
         let mut values = Vec::with_capacity(self.plan.slots.len());

@@ -4,7 +4,7 @@
 //! stored as its real parts followed by its imaginary parts. A sequence starts from `h = 0`.
 
 use super::parallel::{self, Shared};
-use super::simd::{Kernel, LANES, Lanes, dispatch};
+use super::simd::{Kernel, LANES, Lanes, dispatch, vectors};
 
 /// Rows of a task, at least: a fixed number, so that partial sums are cut alike for any number of threads.
 const ROWS: usize = 128;
@@ -49,7 +49,13 @@ pub fn forward(c: usize, starts: Starts<'_>, coefficients: Coefficients<'_>, u: 
         let (from, to) = (starts[first] as usize, starts[end] as usize);
         // SAFETY: groups are disjoint rows.
         let h = unsafe { h.part(from * 2 * c, (to - from) * 2 * c) };
-        dispatch(Forward { c, starts: &starts[first..=end], coefficients, u: &u[from * 2 * c..to * 2 * c], h });
+        dispatch(Forward {
+            c,
+            starts: &starts[first..=end],
+            coefficients,
+            u: &u[from * 2 * c..to * 2 * c],
+            h,
+        });
     });
 }
 
@@ -68,7 +74,7 @@ impl Kernel for Forward<'_> {
         let (c, base) = (self.c, self.starts[0] as usize);
         for sequence in self.starts.windows(2) {
             let (from, to) = (sequence[0] as usize - base, sequence[1] as usize - base);
-            super::norm::for_vectors(c, |at, n| unsafe {
+            vectors!(c, at, n => unsafe {
                 let lr = L::load_first(self.coefficients.real.as_ptr().add(at), n);
                 let li = L::load_first(self.coefficients.imag.as_ptr().add(at), n);
                 let gamma = L::load_first(self.coefficients.gamma.as_ptr().add(at), n);
@@ -120,7 +126,8 @@ pub fn backward(
             let (from, to) = (starts[first] as usize, starts[end] as usize);
             let rows = from * 2 * c..to * 2 * c;
             // SAFETY: groups are disjoint rows, and each has partial sums of its own.
-            let (dh, partial) = unsafe { (dh.part(rows.start, rows.len()), partial.part(task * 3 * c, 3 * c)) };
+            let (dh, partial) =
+                unsafe { (dh.part(rows.start, rows.len()), partial.part(task * 3 * c, 3 * c)) };
             dispatch(Backward {
                 c,
                 starts: &starts[first..=end],
@@ -133,7 +140,8 @@ pub fn backward(
         });
     }
     for sums in partial.chunks_exact(3 * c) {
-        let targets = gradients.real.iter_mut().chain(gradients.imag.iter_mut()).chain(gradients.gamma.iter_mut());
+        let targets =
+            gradients.real.iter_mut().chain(gradients.imag.iter_mut()).chain(gradients.gamma.iter_mut());
         for (target, sum) in targets.zip(sums) {
             *target += sum;
         }
@@ -157,7 +165,7 @@ impl Kernel for Backward<'_> {
         let (c, base) = (self.c, self.starts[0] as usize);
         for sequence in self.starts.windows(2) {
             let (from, to) = (sequence[0] as usize - base, sequence[1] as usize - base);
-            super::norm::for_vectors(c, |at, n| unsafe {
+            vectors!(c, at, n => unsafe {
                 let lr = L::load_first(self.coefficients.real.as_ptr().add(at), n);
                 let li = L::load_first(self.coefficients.imag.as_ptr().add(at), n);
                 let gamma = L::load_first(self.coefficients.gamma.as_ptr().add(at), n);

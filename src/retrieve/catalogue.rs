@@ -8,9 +8,8 @@ use crate::data::ItemId;
 use crate::experiment::HistoryMask;
 use crate::nn::cross_entropy::logit;
 use crate::nn::gemm::{Left, Start, gemm_on};
-use crate::nn::norm::{for_vectors, lanes};
 use crate::nn::parallel::{self, Shared};
-use crate::nn::simd::{Kernel, Lanes, dispatch};
+use crate::nn::simd::{Kernel, Lanes, dispatch, lanes, vectors};
 
 /// The score of an item that cannot be retrieved (the reference's value).
 pub const MASKED: f32 = -1e9;
@@ -50,7 +49,12 @@ pub fn masked(history: &[ItemId], mask: HistoryMask, window: usize) -> Vec<u32> 
 ///
 /// # Errors
 /// [`Error::TooFewItems`] when the catalogue is smaller than `k`.
-pub fn retrieve(scorer: Scorer<'_>, states: &[f32], query: &Query<'_>, window: usize) -> Result<Retrieved, Error> {
+pub fn retrieve(
+    scorer: Scorer<'_>,
+    states: &[f32],
+    query: &Query<'_>,
+    window: usize,
+) -> Result<Retrieved, Error> {
     let (users, k, items) = (query.histories.len(), query.k, scorer.bias.len() - 1);
     if k > items {
         return Err(Error::TooFewItems { k, items });
@@ -133,12 +137,14 @@ impl Kernel for Users<'_> {
             let start = Start::Rows(&bias[first..][..items]);
             gemm_on::<L>((items, users, d), left, &turned, USERS, &mut tile, USERS, start);
             for (u, mask) in self.masks.iter().enumerate() {
-                while let Some(item) = mask.get(next_masked[u]).map(|item| *item as usize).filter(|i| *i < first + items) {
+                while let Some(item) =
+                    mask.get(next_masked[u]).map(|item| *item as usize).filter(|i| *i < first + items)
+                {
                     tile[(item - first) * USERS + u] = MASKED;
                     next_masked[u] += 1;
                 }
             }
-            for_vectors(users, |at, n| unsafe {
+            vectors!(users, at, n => unsafe {
                 let goals = L::load(goal.as_ptr().add(at));
                 let mut count = L::load(above.as_ptr().add(at));
                 let real = lanes(n);

@@ -7,8 +7,8 @@ mod random;
 
 use std::num::NonZeroU32;
 
-pub use lru::train::{CurvePoint, StopReason, TrainOptions, Trained, train};
 pub use lru::LruRec;
+pub use lru::train::{CurvePoint, StopReason, TrainOptions, Trained, train};
 pub use popularity::Popularity;
 pub use random::RandomOrder;
 

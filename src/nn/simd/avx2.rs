@@ -99,11 +99,13 @@ impl Lanes for Avx2 {
     }
     #[inline(always)]
     unsafe fn pow2(n: Pair) -> Pair {
-        let half = |n| {
-            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
-        };
-        Pair(half(n.0), half(n.1))
+        let bias = _mm256_set1_epi32(127);
+        let low = _mm256_add_epi32(_mm256_cvtps_epi32(n.0), bias);
+        let high = _mm256_add_epi32(_mm256_cvtps_epi32(n.1), bias);
+        Pair(
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(low)),
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(high)),
+        )
     }
     #[inline(always)]
     unsafe fn gt_bits(a: Pair, b: Pair) -> u16 {

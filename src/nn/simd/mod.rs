@@ -21,7 +21,11 @@ pub const LANES: usize = 16;
 /// # Safety
 /// Implementations may execute instructions that the processor lacks: code reaches them only through
 /// [`dispatch`], which checks first. Pointers must be valid for the lanes that are touched.
-#[allow(clippy::missing_safety_doc, missing_docs, reason = "one safety rule for the whole trait, stated above; the names say what they do")]
+#[allow(
+    clippy::missing_safety_doc,
+    missing_docs,
+    reason = "one safety rule for the whole trait, stated above; the names say what they do"
+)]
 pub trait Lanes: Copy {
     /// The register.
     type V: Copy;
@@ -73,6 +77,34 @@ pub trait Lanes: Copy {
         }
         a[0]
     }
+}
+
+/// `vectors!(d, at, n => body)`: run `body` for each virtual register of a row of `d`: `n` lanes from element `at`.
+///
+/// A macro and not a function that takes a closure: closures do not inherit the instruction set of the function around them,
+/// so the intrinsics inside would become calls.
+macro_rules! vectors {
+    ($d:expr, $at:ident, $n:ident => $body:expr) => {{
+        let d = $d;
+        let mut $at = 0;
+        while $at + $crate::nn::simd::LANES <= d {
+            let $n = $crate::nn::simd::LANES;
+            $body;
+            $at += $crate::nn::simd::LANES;
+        }
+        if $at < d {
+            let $n = d - $at;
+            $body;
+        }
+    }};
+}
+pub(crate) use vectors;
+
+/// Bits of the first `n` lanes.
+#[inline(always)]
+#[must_use]
+pub fn lanes(n: usize) -> u16 {
+    ((1u32 << n) - 1) as u16
 }
 
 /// A kernel: code generic over the lanes.

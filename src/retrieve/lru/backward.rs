@@ -138,7 +138,15 @@ impl Layer<'_> {
         gemm((m, f, d), Left::rows(d_f2, d), &weights[plan.w2.clone()], f, d_f1, f, Start::Zero);
         // g = dropout(gelu(f1)), f1 = W1 y + b1
         gelu::backward(&saved.f1, self.masks.inner(self.block), d_f1);
-        gemm((f, d, m), Left::transposed(d_f1, f), &saved.y, d, &mut gradient[plan.w1.clone()], d, Start::Zero);
+        gemm(
+            (f, d, m),
+            Left::transposed(d_f1, f),
+            &saved.y,
+            d,
+            &mut gradient[plan.w1.clone()],
+            d,
+            Start::Zero,
+        );
         product_sums(f, d_f1, None, &mut gradient[plan.b1.clone()]);
         gemm((m, d, f), Left::rows(d_f1, f), &weights[plan.w1.clone()], d, d_y, d, Start::Sum);
         // y = norm1(dropout(mixed) + x): d_out takes the residual's share and becomes the gradient of x.
@@ -161,7 +169,15 @@ impl Layer<'_> {
         let d_in = &mut gradient[plan.in_weight.clone()];
         gemm((2 * c, d, m), Left::transposed(d_h, 2 * c), self.x, d, d_in, d, Start::Zero);
         product_sums(2 * c, d_h, None, &mut gradient[plan.in_bias.clone()]);
-        gemm((m, d, 2 * c), Left::rows(d_h, 2 * c), &weights[plan.in_weight.clone()], d, d_out, d, Start::Sum);
+        gemm(
+            (m, d, 2 * c),
+            Left::rows(d_h, 2 * c),
+            &weights[plan.in_weight.clone()],
+            d,
+            d_out,
+            d,
+            Start::Sum,
+        );
     }
 
     /// mixed = Re(C h + b_C) = `[Re C | -Im C] [Re h; Im h]` + Re b_C. The imaginary bias has no effect and no gradient.

@@ -224,16 +224,40 @@ impl View<'_> {
         let m = x.len() / d;
         let columns = |range: &std::ops::Range<usize>| Start::Columns(&self.weights[range.clone()]);
         let mixed = now.mixed.reset(m * d);
-        gemm((m, d, 2 * c), Left::rows(&now.h, 2 * c), &turned.out_turned, d, mixed, d, columns(&plan.out_bias));
+        gemm(
+            (m, d, 2 * c),
+            Left::rows(&now.h, 2 * c),
+            &turned.out_turned,
+            d,
+            mixed,
+            d,
+            columns(&plan.out_bias),
+        );
         let saved = now.norm1.saved(m, d);
-        norm::forward(d, mixed, Some(x), masks.mixed(block), self.norm(&plan.norm1), now.y.reset(m * d), saved);
+        norm::forward(
+            d,
+            mixed,
+            Some(x),
+            masks.mixed(block),
+            self.norm(&plan.norm1),
+            now.y.reset(m * d),
+            saved,
+        );
         gemm((m, f, d), Left::rows(&now.y, d), &turned.w1, f, now.f1.reset(m * f), f, columns(&plan.b1));
         gelu::forward(&now.f1, masks.inner(block), now.g.reset(m * f));
         let f2 = now.f2.reset(m * d);
         gemm((m, d, f), Left::rows(&now.g, f), &turned.w2, d, f2, d, columns(&plan.b2));
         let saved = now.norm2.saved(m, d);
         let y = &now.y;
-        norm::forward(d, f2, Some(y), masks.outer(block), self.norm(&plan.norm2), now.out.reset(m * d), saved);
+        norm::forward(
+            d,
+            f2,
+            Some(y),
+            masks.outer(block),
+            self.norm(&plan.norm2),
+            now.out.reset(m * d),
+            saved,
+        );
     }
 }
 

@@ -91,9 +91,9 @@ impl LruRec {
 
     /// Run `f` on the model as it is.
     pub fn view<R>(&self, f: impl FnOnce(View<'_>) -> R) -> R {
-        self.params.flat.read(|weights| {
-            f(View { shape: self.shape, plan: &self.plan, weights, turned: &self.turned })
-        })
+        self.params
+            .flat
+            .read(|weights| f(View { shape: self.shape, plan: &self.plan, weights, turned: &self.turned }))
     }
 
     /// The state after the last item of each history. `# Shapes: (users, d)`

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
+use super::LruRec;
 use super::backward::Scratch;
 use super::forward::{Masks, State};
 use super::packed::{Packed, windows};
-use super::LruRec;
 use crate::data::{Part, Split};
 use crate::eval;
 use crate::events::{Event, Interrupt, Reporter};
@@ -269,15 +269,18 @@ impl<'a> Watch<'a> {
         if self.told.elapsed() >= Duration::from_millis(100) {
             self.told = Instant::now();
             let loss = losses.0 / f64::from(losses.1);
-            let detail =
-                format!("loss {loss:.3}, best {} {:.4} at step {}", self.spec.select_by, self.best, self.best_step);
+            let detail = format!(
+                "loss {loss:.3}, best {} {:.4} at step {}",
+                self.spec.select_by, self.best, self.best_step
+            );
             self.options.reporter.emit(Event::Advanced { done: u64::from(step), detail: &detail });
         }
     }
 
     fn validate(&mut self, model: &LruRec, step: u32, train_loss: Option<f64>) -> Result<(), Error> {
         let mask = if self.spec.mask_history_in_validation { HistoryMask::Window } else { HistoryMask::None };
-        let query = Query { histories: &self.histories, targets: self.split.targets(Part::Validation), k: 0, mask };
+        let query =
+            Query { histories: &self.histories, targets: self.split.targets(Part::Validation), k: 0, mask };
         let ranks = model.retrieve(&query)?.ranks;
         let k = self.spec.select_by.k;
         let value = match self.spec.select_by.metric {

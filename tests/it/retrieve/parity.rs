@@ -94,9 +94,13 @@ fn states_and_logits_equal_those_of_pytorch() {
             for (part, offset) in [("real", 0), ("imag", 128)] {
                 let name = format!("block{block}_h.{part}");
                 let expected = io[&name].to_vec3::<f32>().unwrap();
-                let expected: Vec<f32> = places.iter().flat_map(|&(r, t)| expected[r][t + pad].clone()).collect();
-                let found: Vec<f32> =
-                    state.blocks[block].h.chunks(256).flat_map(|row| row[offset..offset + 128].to_vec()).collect();
+                let expected: Vec<f32> =
+                    places.iter().flat_map(|&(r, t)| expected[r][t + pad].clone()).collect();
+                let found: Vec<f32> = state.blocks[block]
+                    .h
+                    .chunks(256)
+                    .flat_map(|row| row[offset..offset + 128].to_vec())
+                    .collect();
                 assert_close(&format!("{tag} {name}"), &found, &expected, 1e-5);
             }
             let name = format!("block{block}_lru_out");
@@ -111,7 +115,11 @@ fn states_and_logits_equal_those_of_pytorch() {
         let found: Vec<f32> = state.blocks[1]
             .out
             .chunks(64)
-            .flat_map(|h| (0..101).map(|item| bench::nn::cross_entropy::logit(h, &weights, &bias, item)).collect::<Vec<_>>())
+            .flat_map(|h| {
+                (0..101)
+                    .map(|item| bench::nn::cross_entropy::logit(h, &weights, &bias, item))
+                    .collect::<Vec<_>>()
+            })
             .collect();
         assert_close(&format!("{tag} logits"), &found, &expected, 1e-5);
     }
@@ -139,10 +147,19 @@ fn loss_and_every_gradient_equal_those_of_pytorch() {
         for slot in &plan.slots {
             match expected.get(&slot.name) {
                 Some(expected) => {
-                    assert_close(&format!("{tag} {}", slot.name), &f32s(&gradients[&slot.name]), &f32s(expected), 1e-4);
+                    assert_close(
+                        &format!("{tag} {}", slot.name),
+                        &f32s(&gradients[&slot.name]),
+                        &f32s(expected),
+                        1e-4,
+                    );
                     compared += 1;
                 }
-                None => assert!(f32s(&gradients[&slot.name]).iter().all(|x| *x == 0.0), "{} has a gradient", slot.name),
+                None => assert!(
+                    f32s(&gradients[&slot.name]).iter().all(|x| *x == 0.0),
+                    "{} has a gradient",
+                    slot.name
+                ),
             }
         }
         assert_eq!(compared, expected.len(), "every gradient of the fixture is compared");
@@ -179,14 +196,19 @@ fn weights_after_three_steps_equal_those_of_pytorch() {
             let square = |x: f32| f64::from(x) * f64::from(x);
             let off: f64 = found.iter().zip(&expected).map(|(a, b)| square(a - b)).sum();
             let error = (off / expected.iter().map(|x| square(*x)).sum::<f64>().max(1e-12)).sqrt();
-            assert!(error <= 1e-4, "decay {decay}, clip {clip}: {name}: relative error {error:.2e} is above 1e-4");
+            assert!(
+                error <= 1e-4,
+                "decay {decay}, clip {clip}: {name}: relative error {error:.2e} is above 1e-4"
+            );
             // Adam divides by the gradient's own size, so an element whose gradient is rounding noise may move by anything up
             // to a step: PyTorch's own builds differ there by more than 1e-4. There may be only a handful of them.
             let scale = expected.iter().fold(0f32, |m, x| m.max(x.abs()));
             apart += found.iter().zip(&expected).filter(|(a, b)| (*a - *b).abs() > 1e-4 * scale).count();
             all += found.len();
         }
-        println!("decay {decay}, clip {clip}: {apart} of {all} elements differ by more than 1e-4 of their tensor's largest");
+        println!(
+            "decay {decay}, clip {clip}: {apart} of {all} elements differ by more than 1e-4 of their tensor's largest"
+        );
         assert!(apart * 5000 <= all, "decay {decay}, clip {clip}: {apart} of {all} elements are apart");
     }
 }
@@ -211,7 +233,10 @@ fn weight_decay_reaches_the_tensors_that_it_reaches_in_pytorch() {
     for ((name, still), (_, decayed)) in still.iter().zip(&decayed) {
         let expected = project(&f32s(&still_expected[name]), &f32s(&decayed_expected[name])).round();
         let found = project(still, decayed);
-        assert!((found - expected).abs() < 0.2, "{name}: decays by {found:.3} of what is given, expected {expected}");
+        assert!(
+            (found - expected).abs() < 0.2,
+            "{name}: decays by {found:.3} of what is given, expected {expected}"
+        );
     }
 }
 
@@ -266,7 +291,11 @@ fn a_trained_reference_model_ranks_every_ml_100k_user_as_in_pytorch() {
                 equal += 1;
             } else {
                 // Only neighbours whose scores the reference itself cannot tell apart may swap.
-                assert!((rank - rank0[user]).abs() <= 2, "{part} user {user}: rank {rank}, expected {}", rank0[user]);
+                assert!(
+                    (rank - rank0[user]).abs() <= 2,
+                    "{part} user {user}: rank {rank}, expected {}",
+                    rank0[user]
+                );
                 swapped += 1;
             }
             for place in 0..20 {
@@ -274,7 +303,8 @@ fn a_trained_reference_model_ranks_every_ml_100k_user_as_in_pytorch() {
                 assert!((found.scores[at] - top_scores[at]).abs() < 1e-3, "{part} user {user} place {place}");
                 if i64::from(found.candidates[at]) != top[at] {
                     let neighbour = (0..20).find(|p| top[user * 20 + p] == i64::from(found.candidates[at]));
-                    let expected = neighbour.map_or(top_scores[user * 20 + 19], |p| top_scores[user * 20 + p]);
+                    let expected =
+                        neighbour.map_or(top_scores[user * 20 + 19], |p| top_scores[user * 20 + p]);
                     assert!((expected - top_scores[at]).abs() < 1e-4, "{part} user {user} place {place}");
                 }
             }

@@ -52,7 +52,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "N", env = "BENCH_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Say nothing but errors and the paths of what was written
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, env = "BENCH_QUIET", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
     /// Colours; NO_COLOR switches them off too
     #[arg(long, global = true, value_name = "WHEN", env = "BENCH_COLOR", default_value = "auto")]

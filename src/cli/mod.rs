@@ -4,18 +4,27 @@
 //! standard output.
 
 mod args;
+mod doctor;
 mod exit;
+mod fetch;
+mod format;
 mod interrupt;
+mod ls;
 mod output;
+mod plan;
 mod progress;
+mod report;
 mod run;
 mod select;
+mod table;
+mod validate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 pub use exit::{Exit, Failure};
 
+use crate::experiment::settings_markdown;
 use args::{Args, Command};
 use output::Output;
 
@@ -41,7 +50,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn command(args: &Args) -> Result<Exit, Failure> {
     let (common, mut output) = (&args.common, Output::new(&args.common));
     match &args.command {
+        Command::Run(run) if run.dry_run => plan::plan(&run.selection, common, &mut output),
         Command::Run(run) => run::run(run, common, &mut output),
-        _ => Err(Failure::new(Exit::Unexpected, "not yet")),
+        Command::Validate(selection) => validate::validate(selection, &mut output),
+        Command::Plan(selection) => plan::plan(selection, common, &mut output),
+        Command::Report(selection) => report::report(selection, common, &mut output),
+        Command::Fetch(fetch) => fetch::fetch(fetch, common, &mut output),
+        Command::Ls => ls::ls(common, &mut output),
+        Command::Settings => output.print(&settings_markdown()).map(|()| Exit::Ok),
+        Command::Doctor => doctor::doctor(common, &mut output),
     }
 }

@@ -2,10 +2,12 @@
 
 use super::args::{Common, RunArgs};
 use super::exit::{Exit, Failure};
+use super::format::list;
 use super::output::{self, Output};
 use super::{interrupt, progress, select};
-use crate::pipeline::{self, Ending, Folders, Options, Outcome, Summary};
+use crate::pipeline::{self, Ending, Folders, Need, Options, Outcome, Summary};
 use crate::report;
+use crate::run::Store;
 
 /// Run the experiments and print their tables.
 pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
@@ -24,7 +26,7 @@ pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Fa
     for outcome in &summary.outcomes {
         tell(outcome, out)?;
     }
-    not_run(&summary, out)?;
+    not_run(&summary, common, out)?;
     if let Some(message) = kept(&summary, common) {
         output::error(&Failure::new(Exit::Interrupted, message));
     }
@@ -60,20 +62,48 @@ fn tell(outcome: &Outcome, out: &mut Output) -> Result<(), Failure> {
 }
 
 /// What could not run here, and what it needs.
-fn not_run(summary: &Summary, out: &mut Output) -> Result<(), Failure> {
-    let mut lines = Vec::new();
+fn not_run(summary: &Summary, common: &Common, out: &mut Output) -> Result<(), Failure> {
+    let store = Store::new(&common.runs_dir);
+    let (mut waiting, mut lines) = (Vec::new(), Vec::new());
     for Outcome { experiment, ending, .. } in &summary.outcomes {
         match ending {
-            Ending::Waiting(needs) => {
-                lines.extend(needs.iter().map(|need| format!("  {experiment} needs {need}")));
+            Ending::Waiting { needs, keys } => {
+                waiting.push((experiment.as_str(), needs.as_slice()));
+                let stored = |keys: &Vec<_>| keys.iter().filter(|key| store.is_complete(key)).count();
+                lines.extend(keys.as_ref().map(|keys| {
+                    format!(
+                        "  {experiment}: its candidates are stored for {} of {} seeds",
+                        stored(keys),
+                        keys.len()
+                    )
+                }));
             }
             Ending::NotStarted => {
-                lines.push(format!("  {experiment}: not started, because the run stopped before"))
+                lines.push(format!("  {experiment}: not started, because the run stopped before"));
             }
             _ => {}
         }
     }
+    let lines: Vec<String> = needs(&waiting).into_iter().chain(lines).collect();
     if lines.is_empty() { Ok(()) } else { out.say(&format!("\nNot run:\n{}", lines.join("\n"))) }
+}
+
+/// What experiments wait for, a line for each need.
+pub fn needs(waiting: &[(&str, &[Need])]) -> Vec<String> {
+    let mut grouped: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, needs) in waiting {
+        for need in needs.iter().map(ToString::to_string) {
+            match grouped.iter_mut().find(|(known, _)| *known == need) {
+                Some((_, names)) => names.push(name),
+                None => grouped.push((need, vec![name])),
+            }
+        }
+    }
+    let line = |(need, names): &(String, Vec<&str>)| {
+        let verb = if names.len() == 1 { "needs" } else { "need" };
+        format!("  {} {verb} {need}", list(names))
+    };
+    grouped.iter().map(line).collect()
 }
 
 /// What an interrupted run leaves.
@@ -93,16 +123,16 @@ fn kept(summary: &Summary, common: &Common) -> Option<String> {
 fn exit(summary: &Summary, strict: bool) -> Exit {
     let any = |test: &dyn Fn(&Ending) -> bool| summary.outcomes.iter().any(|outcome| test(&outcome.ending));
     let failed = |ending: &Ending, output: bool| matches!(ending, Ending::Failed { error, .. } if error.is_output() == output);
-    let waiting = any(&|ending| matches!(ending, Ending::Waiting(_)));
+    let waiting = any(&|ending| matches!(ending, Ending::Waiting { .. }));
     if any(&|ending| matches!(ending, Ending::Interrupted { .. })) {
         Exit::Interrupted
     } else if any(&|ending| failed(ending, true)) {
         Exit::Output
     } else if any(&|ending| failed(ending, false)) {
         Exit::RunFailed
-    } else if any(&|ending| matches!(ending, Ending::Broken(_))) {
-        Exit::Invalid
-    } else if !any(&|ending| matches!(ending, Ending::Finished { .. })) {
+    } else if any(&|ending| matches!(ending, Ending::Broken(_)))
+        || !any(&|ending| matches!(ending, Ending::Finished { .. }))
+    {
         Exit::Invalid
     } else if waiting && strict {
         Exit::Incomplete

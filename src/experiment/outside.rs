@@ -12,19 +12,15 @@ pub const ENV_PREFIX: &str = "BENCH_";
 
 /// Variables with the prefix that are options of the program, not settings of an experiment.
 pub const PROGRAM_VARIABLES: &[&str] = &[
-    "BENCH_CACHE_DIR",
+    "BENCH_BASELINES_DIR",
     "BENCH_COLOR",
     "BENCH_DATA_DIR",
-    "BENCH_JOBS",
-    "BENCH_LOG",
-    "BENCH_MODELS_DIR",
-    "BENCH_OUT",
-    "BENCH_OUT_DIR",
+    "BENCH_FETCH_MIRROR",
     "BENCH_QUIET",
     "BENCH_REPORTS_DIR",
     "BENCH_RUNS_DIR",
     "BENCH_SHARED",
-    "BENCH_STYLE",
+    "BENCH_SIMD",
     "BENCH_THREADS",
 ];
 

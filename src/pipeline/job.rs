@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{Error, Prepared};
-use crate::experiment::Experiment;
+use crate::experiment::{Averaging, Experiment, RetrieverSpec};
 use crate::run::{CellKey, RETRIEVAL_STAGE_VERSION};
 use crate::seed::Seed;
 
@@ -64,12 +64,19 @@ impl fmt::Display for Need {
 pub fn retrieval_key(experiment: &Experiment, data: &Prepared, seed: Seed) -> CellKey {
     let record = &data.record;
     let sources: Vec<&str> = record.sources.iter().map(|source| source.sha256.as_str()).collect();
-    CellKey::of(&json!({
+    let mut inputs = json!({
         "stage": "retrieval",
         "version": RETRIEVAL_STAGE_VERSION,
         "settings": experiment.retrieval_key_material(),
         "split": record.split_fingerprint,
         "sources": sources,
         "seed": seed.get(),
-    }))
+    });
+    // The metric that selects is averaged like those of the report.
+    if let (RetrieverSpec::Lru(_), Averaging::Batches) =
+        (&experiment.retriever, experiment.evaluation.averaging)
+    {
+        inputs["averaging"] = json!(experiment.evaluation.averaging);
+    }
+    CellKey::of(&inputs)
 }

@@ -5,9 +5,12 @@
 
 mod cell;
 mod error;
+mod estimate;
 mod job;
 mod outcome;
+mod plan;
 mod prepare;
+mod rebuild;
 mod record;
 mod tables;
 
@@ -17,9 +20,12 @@ use crate::run::{Cell, CellKey, Found, Store, atomic};
 use crate::seed::Seed;
 
 pub use error::Error;
+pub use estimate::{Cost, METHOD, estimate, matrix_speed};
 pub use job::{Job, Need, State, retrieval_key};
 pub use outcome::{Ending, Outcome, Summary};
+pub use plan::{Fate, Planned, plan};
 pub use prepare::{Prepared, prepare};
+pub use rebuild::{Rebuilt, rebuild};
 pub use tables::{Folders, build_report, published};
 
 use cell::compute;
@@ -54,9 +60,13 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     let jobs = prepare(experiments, &folders.data, options.reporter);
     let hopeless = !options.keep_going && jobs.iter().any(|job| matches!(job.state, State::Broken(_)));
     let mut summary = Summary::default();
-    for Job { experiment, state, .. } in jobs {
+    for Job { experiment, data, state } in jobs {
         let ending = match state {
-            State::Waiting(needs) => Ending::Waiting(needs),
+            State::Waiting(needs) => {
+                let key = |data: &Prepared, seed| retrieval_key(&experiment, data, seed);
+                let keys = data.map(|data| experiment.seeds.iter().map(|&seed| key(&data, seed)).collect());
+                Ending::Waiting { needs, keys }
+            }
             State::Broken(error) => Ending::Broken(error),
             State::Ready(_) if hopeless || summary.stopped() => Ending::NotStarted,
             State::Ready(data) => seeds(&experiment, &data, &store, options),

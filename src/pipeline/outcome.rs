@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Error, Need};
 use crate::report::Report;
-use crate::run::Cell;
+use crate::run::{Cell, CellKey};
 
 /// How one experiment ended.
 pub struct Outcome {
@@ -27,8 +27,8 @@ pub enum Ending {
     Interrupted { cells: Vec<Cell>, computed: usize },
     /// The data contradict the settings.
     Broken(Error),
-    /// Something is not there yet.
-    Waiting(Vec<Need>),
+    /// Something is not there yet. `keys` are those of its retrieval stage, one for each seed, where the data are there.
+    Waiting { needs: Vec<Need>, keys: Option<Vec<CellKey>> },
     /// Something before it stopped the run.
     NotStarted,
 }
@@ -41,7 +41,7 @@ impl Ending {
             Self::Finished { cells, .. } | Self::Failed { cells, .. } | Self::Interrupted { cells, .. } => {
                 Some(cells)
             }
-            Self::Broken(_) | Self::Waiting(_) | Self::NotStarted => None,
+            Self::Broken(_) | Self::Waiting { .. } | Self::NotStarted => None,
         }
     }
 
@@ -52,7 +52,7 @@ impl Ending {
             Self::Finished { computed, .. }
             | Self::Failed { computed, .. }
             | Self::Interrupted { computed, .. } => *computed,
-            Self::Broken(_) | Self::Waiting(_) | Self::NotStarted => 0,
+            Self::Broken(_) | Self::Waiting { .. } | Self::NotStarted => 0,
         }
     }
 

@@ -21,6 +21,13 @@ impl CellKey {
         Self(sha256_hex(text.as_bytes()))
     }
 
+    /// The key that a manifest names; `None` if the text is no key.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 64 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+    }
+
     /// All 64 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {

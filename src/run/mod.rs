@@ -8,6 +8,7 @@
 pub mod atomic;
 mod error;
 mod key;
+mod listing;
 mod machine;
 mod manifest;
 mod retrieval;
@@ -15,6 +16,7 @@ mod store;
 
 pub use error::Error;
 pub use key::CellKey;
+pub use listing::Listed;
 pub use machine::{Machine, cpu_features, now, peak_memory_bytes, reset_peak_memory, sha256_hex};
 pub use manifest::{
     CodeRecord, CurvePoint, DatasetRecord, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord,

@@ -14,7 +14,7 @@ use super::{
     atomic,
 };
 
-const STAGE: &str = "retrieval";
+pub(super) const STAGE: &str = "retrieval";
 const MANIFEST: &str = "manifest.json";
 const RETRIEVAL: &str = "retrieval.safetensors";
 const WEIGHTS: &str = "weights.safetensors";

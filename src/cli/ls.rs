@@ -1,0 +1,55 @@
+//! `bench ls`.
+
+use super::args::Common;
+use super::exit::{Exit, Failure};
+use super::format::{bytes, duration};
+use super::output::{self, Output};
+use super::table::table;
+use crate::pipeline;
+use crate::run::{Manifest, Store};
+
+/// List the cells of the run store.
+pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
+    let listed = Store::new(&common.runs_dir).list().map_err(pipeline::Error::from)?;
+    let mut cells: Vec<(String, Manifest)> = Vec::new();
+    let mut exit = Exit::Ok;
+    for cell in listed {
+        let name = cell.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match cell.manifest {
+            Ok(manifest) => cells.push((name, manifest)),
+            Err(what) => {
+                let message =
+                    format!("{}: {what}; the next run that needs it computes it again", cell.path.display());
+                output::error(&Failure::new(Exit::RunFailed, message));
+                exit = Exit::RunFailed;
+            }
+        }
+    }
+    if cells.is_empty() {
+        out.say(&format!("{}: no stored run", common.runs_dir.display()))?;
+        return Ok(exit);
+    }
+    let order = |(_, cell): &(String, Manifest)| {
+        (cell.dataset.name.clone(), cell.retriever.clone(), cell.experiments.clone(), cell.seed)
+    };
+    cells.sort_by_key(order);
+    let mut table = table(
+        out.style(),
+        &["cell", "first run for", "data", "retriever", "seed", "finished", "time", "size"],
+    );
+    for (name, cell) in &cells {
+        let size: u64 = cell.files.values().map(|file| file.bytes).sum();
+        table.add_row([
+            name.clone(),
+            cell.experiments.join(", "),
+            cell.dataset.name.clone(),
+            cell.retriever.clone(),
+            cell.seed.to_string(),
+            cell.times.finished.chars().take(16).collect(),
+            duration(cell.times.wall_seconds.values().sum()),
+            bytes(size),
+        ]);
+    }
+    out.print(&table.trim_fmt())?;
+    Ok(exit)
+}

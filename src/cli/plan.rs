@@ -1,0 +1,100 @@
+//! `bench plan`.
+
+use std::collections::BTreeMap;
+
+use super::args::{Common, Selection};
+use super::exit::{Exit, Failure};
+use super::format::{bytes, duration, list};
+use super::output::{self, Output};
+use super::table::table;
+use super::{progress, run, select};
+use crate::pipeline::{self, Fate, METHOD, Planned};
+
+/// Show what a run would do.
+pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
+    let experiments = select::select_some(selection)?;
+    let reporter = progress::reporter(common);
+    let planned = pipeline::plan(experiments, &run::folders(common), reporter.as_ref())?;
+    let mut table = table(out.style(), &["experiment", "seeds", "state", "time", "memory"]);
+    for experiment in &planned {
+        for row in rows(experiment) {
+            table.add_row(row);
+        }
+    }
+    out.print(&table.trim_fmt())?;
+    out.print(&totals(&planned))?;
+    let waiting: Vec<_> = planned.iter().map(|p| (p.experiment.as_str(), p.needs.as_slice())).collect();
+    let missing = run::needs(&waiting);
+    if !missing.is_empty() {
+        out.print(&format!("\nMissing:\n{}", missing.join("\n")))?;
+    }
+    let mut exit = Exit::Ok;
+    for Planned { experiment, broken, .. } in &planned {
+        if let Some(error) = broken {
+            output::error(&Failure::new(Exit::Invalid, format!("{experiment}: {error}")));
+            exit = Exit::Invalid;
+        }
+    }
+    Ok(exit)
+}
+
+/// A row for each state that seeds of the experiment are in.
+fn rows(planned: &Planned) -> Vec<[String; 5]> {
+    let mut by_fate: BTreeMap<Fate, Vec<u64>> = BTreeMap::new();
+    for (seed, fate) in &planned.seeds {
+        by_fate.entry(*fate).or_default().push(*seed);
+    }
+    let row = |(fate, seeds): (Fate, Vec<u64>)| {
+        let cost = planned.cost.filter(|_| fate == Fate::Compute);
+        let n = seeds.len() as f64;
+        let state = match fate {
+            Fate::Stored => "stored".to_owned(),
+            Fate::Compute => "would run".to_owned(),
+            Fate::Shared => "shared with a run above".to_owned(),
+            Fate::Waiting => waiting(planned),
+            Fate::Broken => "invalid, see below".to_owned(),
+        };
+        let time = cost.map_or_else(String::new, |cost| {
+            let about = if planned.measured { "as others" } else { "about" };
+            format!("{about} {}", duration(cost.seconds * n))
+        });
+        let memory = cost.map_or_else(String::new, |cost| bytes(cost.memory_bytes));
+        [planned.experiment.clone(), list(&seeds), state, time, memory]
+    };
+    by_fate.into_iter().map(row).collect()
+}
+
+/// An experiment that waits may have its first stage already.
+fn waiting(planned: &Planned) -> String {
+    match planned.stored {
+        Some(stored) => format!("waiting; candidates of {stored} of {} seeds stored", planned.seeds.len()),
+        None => "waiting".to_owned(),
+    }
+}
+
+fn totals(planned: &[Planned]) -> String {
+    let count = |wanted: Fate| {
+        planned.iter().flat_map(|planned| &planned.seeds).filter(|(_, fate)| *fate == wanted).count()
+    };
+    let (mut likely, mut most, mut estimated) = (0.0, 0.0, false);
+    for experiment in planned {
+        let Some(cost) = experiment.cost else { continue };
+        let n = experiment.seeds.iter().filter(|(_, fate)| *fate == Fate::Compute).count() as f64;
+        likely += n * cost.seconds;
+        most += n * cost.most_seconds;
+        estimated |= !experiment.measured;
+    }
+    let (compute, stored, waiting) = (count(Fate::Compute), count(Fate::Stored), count(Fate::Waiting));
+    let mut text = format!("{compute} to run, {stored} stored, {waiting} waiting");
+    if compute > 0 {
+        text.push_str(&format!(
+            "; about {} in all, {} if no training stops early",
+            duration(likely),
+            duration(most)
+        ));
+    }
+    if estimated {
+        text.push_str(&format!("\n{METHOD}"));
+    }
+    text
+}

@@ -1,0 +1,49 @@
+//! What lies in a store.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::store::STAGE;
+use super::{Error, Manifest, Store};
+
+/// One folder of a store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The folder.
+    pub path: PathBuf,
+    /// What its manifest says, or why it cannot be read.
+    pub manifest: Result<Manifest, String>,
+}
+
+impl Store {
+    /// The cells by their folders' names, with their manifests; the other files are not looked at. Temporary folders and
+    /// cells that were set aside are not among them. Empty where there is no store.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn list(&self) -> Result<Vec<Listed>, Error> {
+        let stage = self.root().join(STAGE);
+        let entries = match fs::read_dir(&stage) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::read(&stage, error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| Error::read(&stage, error))?;
+            // The name of a cell is 16 hex digits; `.KEY.x.tmp` and `KEY.damaged-1` are none.
+            if entry.file_name().as_encoded_bytes().contains(&b'.') {
+                continue;
+            }
+            let path = entry.path();
+            let read = |path: PathBuf| -> Result<Manifest, String> {
+                let bytes = fs::read(path).map_err(|error| error.to_string())?;
+                serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+            };
+            found.push(Listed { manifest: read(path.join("manifest.json")), path });
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+}

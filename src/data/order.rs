@@ -1,5 +1,7 @@
 //! How dense ids are dealt.
 
+use sha2::{Digest, Sha256};
+
 use super::error::Error;
 use super::intern::Interner;
 use crate::experiment::ItemOrder;
@@ -14,6 +16,12 @@ pub(crate) fn ordered(
     match order {
         ItemOrder::FirstSeen => Ok(kept),
         ItemOrder::RawId => Ok(by_raw_id(ids, kept)),
+        ItemOrder::Hashed => {
+            let mut keyed: Vec<_> =
+                kept.into_iter().map(|number| (Sha256::digest(ids.bytes(number)), number)).collect();
+            keyed.sort_unstable();
+            Ok(keyed.into_iter().map(|(_, number)| number).collect())
+        }
         ItemOrder::PythonSet => {
             let integers: Vec<u64> = kept
                 .iter()

@@ -29,13 +29,14 @@ impl DatasetSpec {
     /// `source` with the protocol's preprocessing: 5-core, no rating threshold, and the named deterministic rules.
     #[must_use]
     pub fn new(source: DatasetSource) -> Self {
+        let item_order = ItemOrder::paper_default(&source);
         Self {
             source,
             min_user_interactions: 5,
             min_item_interactions: 5,
             min_rating: 0.0,
             tie_rule: TieRule::default(),
-            item_order: ItemOrder::default(),
+            item_order,
             title_encoding: TitleEncoding::default(),
         }
     }
@@ -73,11 +74,10 @@ pub enum TieRule {
 }
 
 /// How dense item ids 1..=n are dealt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ItemOrder {
     /// Ascending raw id: numeric if every raw item id is an integer, byte order otherwise.
-    #[default]
     RawId,
     /// First appearance in the ratings file.
     FirstSeen,
@@ -85,6 +85,21 @@ pub enum ItemOrder {
     /// time, so the reference's own MovieLens sequences need it. Ids that are no integers are an error: the order of
     /// strings changes there from process to process.
     PythonSet,
+    /// Ascending SHA-256 of the raw id: as unrelated to the item as the reference's order of strings, but always the same.
+    Hashed,
+}
+
+impl ItemOrder {
+    /// What the reference's hash set does to a dataset's ids, made deterministic: CPython's order for MovieLens' integers, a
+    /// hash for everything else. The order decides which of the interactions of one time comes last and is held out; raw ids
+    /// often grow with time (Amazon's do), so by ascending raw id the newest product would be held out.
+    #[must_use]
+    pub const fn paper_default(source: &DatasetSource) -> Self {
+        match source {
+            DatasetSource::Ml100k => Self::PythonSet,
+            _ => Self::Hashed,
+        }
+    }
 }
 
 /// How the bytes of a titles file become text.

@@ -2,7 +2,7 @@
 
 use super::{DATASETS, NO, SEED_MAX, YES, closed, count, word};
 use crate::experiment::schema::{
-    Default::{Absent, Is, Required},
+    Default::{Absent, ByDataset, Is, Required},
     Kind::{Bool, Character, Choice, Column, File, Integer, NameOrFalse, Text},
     Lit::{Int, Num},
     Spec, When,
@@ -41,11 +41,12 @@ pub(super) const ROWS: &[Spec] = &[
     .quirk(word("item-id")),
     Spec::new(
         "dataset.item_order",
-        Choice(&["raw-id", "first-seen", "python-set"]),
-        Is(word("raw-id")),
-        "How dense item ids are dealt: by ascending raw id, by first appearance in the ratings file, or in the order \
-         of a set of integers in CPython. The reference has the last, which for string ids changes from process to \
-         process and cannot be reproduced.",
+        Choice(&["raw-id", "first-seen", "python-set", "hashed"]),
+        ByDataset { ml_100k: word("python-set"), others: word("hashed") },
+        "How dense item ids are dealt, which decides ties in time: by ascending raw id, by first appearance in the \
+         ratings file, in the order of a set of integers in CPython (what the reference does on ml-100k), or by \
+         SHA-256 of the raw id (the reference's order of string ids changes from process to process and cannot be \
+         reproduced; this is as unrelated to the items, but always the same).",
     )
     .quirk_when(When::Is("dataset.name", "ml-100k"), word("python-set")),
     Spec::new(

@@ -68,9 +68,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 #[test]
 fn the_table_of_modules_in_architecture_md_is_the_one_in_the_code() {
     let document = read("ARCHITECTURE.md");
-    let ticked = |cell: &str| -> BTreeSet<String> {
-        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-    };
+    let ticked =
+        |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
     let mut written = BTreeMap::new();
     for line in document.lines().skip_while(|line| !line.starts_with("| module |")).skip(2) {
         let cells: Vec<&str> = line.split('|').collect();
@@ -97,7 +96,11 @@ fn tables_are_computable_without_a_model() {
         collect(&root().join("src").join(module), &mut files);
         assert!(!files.is_empty());
         for file in files {
-            assert!(!std::fs::read_to_string(&file).unwrap().contains("candle"), "{} names candle", file.display());
+            assert!(
+                !std::fs::read_to_string(&file).unwrap().contains("candle"),
+                "{} names candle",
+                file.display()
+            );
         }
     }
 }

@@ -25,7 +25,7 @@ pub unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
     }
 }
 
-/// `(Phi(x), phi(x))`: the standard normal distribution function and density, absolute error below 1e-7.
+/// `(Phi(x), phi(x))`: the standard normal distribution function (absolute error below 3e-7) and density (below 1e-7).
 ///
 /// `Phi` by Abramowitz and Stegun 7.1.26, which shares its exponential with the density; the exact GELU and its
 /// derivative are `x Phi(x)` and `Phi(x) + x phi(x)`.

@@ -180,7 +180,13 @@ impl Kernel for Users<'_> {
             });
         }
         for u in 0..users {
-            self.ranks[u] = NonZeroU32::MIN.saturating_add(above[u] as u32 + before[u]);
+            // Nothing compares with NaN, so a diverged model would rank every target first.
+            let better = if goal[u].is_nan() { v as u32 - 2 } else { above[u] as u32 + before[u] };
+            self.ranks[u] = NonZeroU32::MIN.saturating_add(better);
+            if filled[u] < k {
+                let list = u * k..(u + 1) * k;
+                complete(&mut self.candidates[list.clone()], &mut self.scores[list], filled[u]);
+            }
         }
     }
 }
@@ -199,6 +205,20 @@ fn insert(ids: &mut [u32], scores: &mut [f32], filled: &mut usize, id: u32, scor
     }
     scores[at] = score;
     ids[at] = id;
+}
+
+/// Behind the `filled` best, the items with the smallest ids of those that no comparison let in: their scores are minus infinity
+/// or NaN.
+#[cold]
+fn complete(ids: &mut [u32], scores: &mut [f32], filled: usize) {
+    let mut next = 1;
+    for at in filled..ids.len() {
+        while ids[..at].contains(&next) {
+            next += 1;
+        }
+        ids[at] = next;
+        scores[at] = f32::NEG_INFINITY;
+    }
 }
 
 /// Best items and the target's rank when a user's whole catalogue is already in order: `order` holds every item id, best first.

@@ -1,0 +1,13 @@
+//! The kernels beside plain twins: naive loops in f64, or candle's automatic differentiation.
+
+mod adamw;
+mod cross_entropy;
+mod dropout;
+mod gelu;
+mod gemm;
+mod init;
+mod math;
+pub mod norm;
+mod params;
+mod scan;
+pub mod tools;

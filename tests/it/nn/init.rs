@@ -84,10 +84,9 @@ fn a_models_eigenvalues_begin_on_their_ring_with_their_normaliser() {
     let mut squares = Vec::new();
     for block in 0..2 {
         let logs = named[&format!("model.lru_blocks.{block}.lru_layer.params_log")].to_vec2::<f32>().unwrap();
-        for channel in 0..500 {
-            let radius = (-f64::from(logs[0][channel]).exp()).exp();
-            let angle = f64::from(logs[1][channel]).exp();
-            let gamma = f64::from(logs[2][channel]).exp();
+        for ((nu, theta), gamma) in logs[0].iter().zip(&logs[1]).zip(&logs[2]) {
+            let radius = (-f64::from(*nu).exp()).exp();
+            let (angle, gamma) = (f64::from(*theta).exp(), f64::from(*gamma).exp());
             assert!((spec.r_min - 1e-6..=spec.r_max + 1e-6).contains(&radius), "|lambda| = {radius}");
             assert!(angle > 0.0 && angle < std::f64::consts::TAU + 1e-5, "theta = {angle}");
             assert!((gamma - (1.0 - radius * radius).sqrt()).abs() < 1e-5, "gamma = {gamma}");

@@ -66,7 +66,7 @@ fn validations_come_before_training_every_few_steps_and_at_the_end() {
     let steps = windows.div_ceil(spec.batch_size) as u32 * spec.max_epochs;
     assert_eq!((trained.steps, trained.stopped), (steps, StopReason::Epochs));
     let mut expected: Vec<u32> = (0..=steps).step_by(10).collect();
-    if steps % 10 != 0 {
+    if !steps.is_multiple_of(10) {
         expected.push(steps);
     }
     assert_eq!(trained.curve.iter().map(|point| point.step).collect::<Vec<_>>(), expected);

@@ -26,7 +26,8 @@ impl Seed {
     /// The generator named `stream`: PCG-64 (O'Neill 2014) whose state and increment are the SHA-256 of seed and name.
     #[must_use]
     pub fn stream(self, stream: &str) -> Pcg64 {
-        let digest = Sha256::new().chain_update(self.0.to_le_bytes()).chain_update(stream.as_bytes()).finalize();
+        let digest =
+            Sha256::new().chain_update(self.0.to_le_bytes()).chain_update(stream.as_bytes()).finalize();
         let word = |at: usize| {
             let mut bytes = [0u8; 16];
             bytes.copy_from_slice(&digest[at..at + 16]);

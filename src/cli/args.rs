@@ -10,11 +10,18 @@ use crate::experiment::Override;
 
 const AFTER_HELP: &str = "\
 Files without a command are run: `bench experiments/*.toml` is `bench run experiments/*.toml`. A folder stands for the \
-experiment files in it.
+experiment files in it. `bench run --help` lists the options of running, such as -S, -n, -k and --strict.
 
-Exit codes: 0 done; 2 wrong arguments; 4 no experiment among the files; 96 an experiment file, its data or the set-up is \
-invalid, or nothing of what was asked for can run on this machine; 100 a run failed; 106 something was left out and \
---strict was given; 110 output could not be written; 130 interrupted (what was finished is kept).";
+Exit codes:
+  0    done
+  2    wrong arguments
+  4    no experiment among the files
+  96   an experiment file, its data or the set-up is invalid, or nothing of
+       what was asked for can run on this machine
+  100  a run failed
+  106  something could not run here, and --strict was given
+  110  output could not be written
+  130  interrupted; what was finished is kept";
 
 /// A declarative benchmark harness for two-stage LLM recommendation.
 #[derive(Debug, Parser)]

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
+use crate::pipeline::Error;
+
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     /// Everything that could be done is done.
     Ok = 0,
-    /// Something that should not happen.
-    Unexpected = 1,
     /// Wrong arguments.
     Usage = 2,
     /// No experiment among the files that were named.
@@ -49,12 +49,12 @@ impl Failure {
     }
 }
 
-impl From<crate::pipeline::Error> for Failure {
-    fn from(error: crate::pipeline::Error) -> Self {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
         let exit = match &error {
             error if error.is_output() => Exit::Output,
             error if error.is_interrupt() => Exit::Interrupted,
-            crate::pipeline::Error::Data(_) | crate::pipeline::Error::Baseline(_) => Exit::Invalid,
+            Error::Data(_) | Error::Baseline(_) | Error::Ambiguous { .. } => Exit::Invalid,
             _ => Exit::RunFailed,
         };
         Self::new(exit, error)

@@ -9,8 +9,10 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use super::args::Common;
 use crate::events::{Event, Reporter, Silent};
 
-/// How often a stage says where it is when nobody looks at a terminal.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+/// How soon a stage says where it is when nobody looks at a terminal.
+const FIRST_LINE: Duration = Duration::from_secs(10);
+/// How long it is silent at most.
+const LAST_LINE: Duration = Duration::from_secs(120);
 
 /// The reporter that suits the options and the standard error.
 pub fn reporter(common: &Common) -> Arc<dyn Reporter> {
@@ -29,13 +31,19 @@ struct Stage {
     total: Option<u64>,
     unit: &'static str,
     began: Instant,
-    told: Instant,
+    /// When a line was written last, and how much was done then.
+    told: (Instant, u64),
 }
 
 impl Stage {
     fn new(name: &str, total: Option<u64>, unit: &'static str) -> Self {
         let now = Instant::now();
-        Self { name: name.to_owned(), total, unit, began: now, told: now }
+        Self { name: name.to_owned(), total, unit, began: now, told: (now, 0) }
+    }
+
+    /// Whether it is time for a line: soon at first, then the rarer the longer it takes.
+    fn is_due(&self) -> bool {
+        self.told.0.elapsed() >= (self.began.elapsed() / 8).clamp(FIRST_LINE, LAST_LINE)
     }
 
     fn finished(&self, summary: &str) -> String {
@@ -54,11 +62,9 @@ impl Reporter for Lines {
         match event {
             Event::Started { stage: name, total, unit } => *stage = Some(Stage::new(name, total, unit)),
             Event::Advanced { done, detail } => {
-                let Some(stage) = stage.as_mut().filter(|stage| stage.told.elapsed() >= LINE_EVERY) else {
-                    return;
-                };
-                stage.told = Instant::now();
+                let Some(stage) = stage.as_mut().filter(|stage| stage.is_due()) else { return };
                 line(&progress_line(stage, done, detail));
+                stage.told = (Instant::now(), done);
             }
             Event::Finished { summary } => {
                 let text = stage.take().map_or_else(|| summary.to_owned(), |stage| stage.finished(summary));
@@ -71,8 +77,8 @@ impl Reporter for Lines {
 }
 
 fn progress_line(stage: &Stage, done: u64, detail: &str) -> String {
-    let Stage { name, total, unit, began, .. } = stage;
-    let rate = done as f64 / began.elapsed().as_secs_f64();
+    let Stage { name, total, unit, told: (since, before), .. } = stage;
+    let rate = done.saturating_sub(*before) as f64 / since.elapsed().as_secs_f64();
     let mut text = match total {
         Some(total) => format!("{name}: {done} of {total} {unit}"),
         None => format!("{name}: {done} {unit}"),

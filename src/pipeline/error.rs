@@ -26,26 +26,12 @@ pub enum Error {
     /// Published numbers that cannot be read.
     #[error(transparent)]
     Baseline(#[from] baseline::Error),
-    /// Two experiments that would write the same folder.
-    #[error(
-        "{one} and {other} are both named {name:?} and would write the same report; give one of them another name"
-    )]
-    SameName {
-        /// The first file.
-        one: String,
-        /// The second file.
-        other: String,
-        /// The name of both.
-        name: String,
-    },
     /// Stored cells of one experiment and seed that differ.
     #[error(
-        "{experiment}: seed {seed} is stored for {splits} different versions of the data, and the data are not here to \
+        "seed {seed} is stored for {splits} different versions of the data, and the data are not here to \
          say which is meant; remove the cells that are out of date, or name the data with --data-dir"
     )]
     Ambiguous {
-        /// The experiment.
-        experiment: String,
         /// The seed.
         seed: u64,
         /// How many.

@@ -100,8 +100,10 @@ fn seeds(experiment: &Experiment, data: &Prepared, store: &Store, options: Optio
             }
             Err(error) if error.is_interrupt() => return Ending::Interrupted { cells, computed },
             Err(error) => {
-                options.reporter.emit(Event::Warning(&format!("{name}, seed {seed}: {error}")));
                 let stop = error.is_output() || !options.keep_going;
+                if !stop {
+                    options.reporter.emit(Event::Warning(&format!("{name}, seed {seed}: {error}")));
+                }
                 failure.get_or_insert((seed.get(), error));
                 if stop {
                     break;

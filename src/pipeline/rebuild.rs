@@ -86,8 +86,7 @@ fn of_settings(
         let splits: BTreeSet<&str> =
             found.iter().map(|cell| cell.manifest.dataset.split_fingerprint.as_str()).collect();
         if splits.len() > 1 {
-            let experiment = experiment.name.clone();
-            return Err(Error::Ambiguous { experiment, seed: seed.get(), splits: splits.len() });
+            return Err(Error::Ambiguous { seed: seed.get(), splits: splits.len() });
         }
         cells.extend(found.into_iter().next());
     }

@@ -1,2 +1,13 @@
 //! The one integration-test binary: modules of sentences about behaviour.
+mod baseline;
+mod cli;
+mod data;
+mod docs;
+mod eval;
+mod experiment;
+mod fetch;
+mod nn;
+mod report;
+mod retrieve;
+mod run;
 mod support;

@@ -7,7 +7,9 @@ pub fn shared() -> Option<PathBuf> {
     match std::env::var_os("BENCH_SHARED") {
         Some(path) => Some(PathBuf::from(path)),
         None => {
-            println!("skipped: BENCH_SHARED is not set (it names the folder of real datasets and parity fixtures)");
+            println!(
+                "skipped: BENCH_SHARED is not set (it names the folder of real datasets and parity fixtures)"
+            );
             None
         }
     }

@@ -1,0 +1,186 @@
+//! The other commands, and what was typed wrongly.
+
+use super::{Place, TINY};
+
+#[test]
+fn plan_says_what_would_run_what_is_stored_and_what_is_missing() {
+    let place = Place::tiny();
+    place.write(
+        "games.toml",
+        &TINY
+            .replace("tiny", "games-tiny")
+            .replace("name = \"synthetic\"\nusers = 150\nitems = 60", "name = \"games\""),
+    );
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let before = place.names("runs/retrieval");
+    for arguments in [&["plan", "tiny.toml", "games.toml"][..], &["-n", "tiny.toml", "games.toml"]] {
+        let ran = place.run(arguments).succeeds();
+        let rows: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+        let has = |words: &[&str]| rows.iter().any(|row| row.starts_with(words));
+        assert!(has(&["tiny", "1", "stored"]), "{}", ran.stdout);
+        assert!(has(&["tiny", "2", "would", "run", "as", "others"]), "{}", ran.stdout);
+        assert!(has(&["games-tiny", "1,", "2", "waiting"]), "{}", ran.stdout);
+        assert!(ran.stdout.contains("1 to run, 1 stored, 2 waiting; about "), "{}", ran.stdout);
+        assert!(ran.stdout.contains("get it with `bench fetch games`"), "{}", ran.stdout);
+    }
+    assert_eq!(place.names("runs/retrieval"), before, "a plan computes nothing");
+}
+
+#[test]
+fn plan_counts_a_run_that_two_experiments_share_once() {
+    let place = Place::tiny();
+    place.write("twin.toml", &TINY.replace("tiny", "twin").replace("cutoffs = [1, 5]", "cutoffs = [3]"));
+    let ran = place.run(&["plan", "tiny.toml", "twin.toml"]).succeeds();
+    assert!(ran.stdout.contains("2 to run, 0 stored, 0 waiting"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("shared with a run above"), "{}", ran.stdout);
+    assert_eq!(place.names("."), ["tiny.toml", "twin.toml"], "a plan writes nothing");
+}
+
+#[test]
+fn validate_counts_the_files_and_a_folder_stands_for_its_files() {
+    let place = Place::new();
+    place.write("all/tiny.toml", TINY);
+    place.write("all/base.toml", "abstract = true\nseeds = [1]\n");
+    place.write("all/notes.txt", "no experiment");
+    let ran = place.run(&["validate", "all"]).succeeds();
+    assert_eq!(ran.stdout, "2 experiment files are valid (1 of them for others to inherit from)\n");
+    assert_eq!(place.run(&["validate", "all/tiny.toml"]).succeeds().stdout, "1 experiment file is valid\n");
+}
+
+#[test]
+fn nothing_selected_has_an_exit_code_of_its_own() {
+    let place = Place::new();
+    place.write("base.toml", "abstract = true\nseeds = [1]\n");
+    place.run(&["base.toml"]).fails(
+        4,
+        &["error: base.toml is marked abstract = true, for others to inherit from; name a file that inherits it"],
+    );
+    place.write("empty/readme.txt", "");
+    place.run(&["empty"]).fails(4, &["error: empty: no experiment file (*.toml) in this folder"]);
+}
+
+#[test]
+fn ls_lists_what_is_stored() {
+    let place = Place::tiny();
+    assert_eq!(place.run(&["ls"]).succeeds().stdout, "runs: no stored run\n");
+    place.run(&["tiny.toml"]).succeeds();
+    let ran = place.run(&["ls"]).succeeds();
+    for cell in place.names("runs/retrieval") {
+        assert!(ran.stdout.contains(&cell), "{}", ran.stdout);
+    }
+    place.write(&format!("runs/retrieval/{}/manifest.json", place.names("runs/retrieval")[0]), "{");
+    let ran = place.run(&["ls"]);
+    assert_eq!((ran.code, ran.errors().len()), (Some(100), 1), "{}", ran.stderr);
+}
+
+#[test]
+fn report_makes_the_same_report_from_the_store_with_or_without_the_data() {
+    let place = Place::with(&TINY.replace(
+        "name = \"synthetic\"\nusers = 150\nitems = 60",
+        "name = \"csv\"\nratings_file = \"ratings.csv\"",
+    ));
+    let mut ratings = String::from("user,item,timestamp\n");
+    for user in 0..40 {
+        for step in 0..7 {
+            ratings.push_str(&format!("u{user},i{},{step}\n", (user * 3 + step * step) % 12));
+        }
+    }
+    place.write("data/ratings.csv", &ratings);
+    place.run(&["tiny.toml"]).succeeds();
+    let files = ["reports/tiny/report.md", "reports/tiny/results.json"];
+    let before = files.map(|name| place.read(name));
+    for data in ["data", "nowhere"] {
+        std::fs::remove_dir_all(place.path("reports")).unwrap();
+        place.run(&["report", "tiny.toml", "--data-dir", data]).succeeds();
+        assert_eq!(files.map(|name| place.read(name)), before, "data in {data}");
+    }
+    let ran = place.run(&["report", "tiny.toml", "-S", "retriever.dropout=0.3", "--data-dir", "nowhere"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "tiny: no stored run; nothing to report\n");
+}
+
+#[test]
+fn report_asks_for_the_data_where_two_versions_of_them_are_stored() {
+    let place = Place::with(&TINY.replace(
+        "name = \"synthetic\"\nusers = 150\nitems = 60",
+        "name = \"csv\"\nratings_file = \"ratings.csv\"\nmin_user_interactions = 3\nmin_item_interactions = 1",
+    ));
+    for version in 0..2 {
+        let mut ratings = String::from("user,item,timestamp\n");
+        for row in 0..120 {
+            ratings.push_str(&format!("u{},i{},{row}\n", row % 20, (row + version) % 11));
+        }
+        place.write("data/ratings.csv", &ratings);
+        place.run(&["tiny.toml"]).succeeds();
+    }
+    place.run(&["report", "tiny.toml"]).succeeds();
+    place.run(&["report", "tiny.toml", "--data-dir", "nowhere"]).fails(
+        96,
+        &["error: tiny: seed 1 is stored for 2 different versions of the data, and the data are not here to say which is \
+           meant; remove the cells that are out of date, or name the data with --data-dir"],
+    );
+}
+
+#[test]
+fn settings_and_doctor_describe_themselves() {
+    let place = Place::new();
+    let settings = place.run(&["settings"]).succeeds().stdout;
+    assert_eq!(settings.trim_end(), bench::experiment::settings_markdown().trim_end());
+    let doctor = place.run(&["doctor", "--threads", "1"]).succeeds().stdout;
+    let facts: Vec<(&str, &str)> =
+        doctor.lines().filter_map(|line| line.split_once(char::is_whitespace)).collect();
+    let fact = |name: &str| facts.iter().find(|(what, _)| *what == name).map(|(_, value)| value.trim());
+    assert_eq!(fact("bench"), Some(env!("CARGO_PKG_VERSION")));
+    assert_eq!(fact("threads"), Some("1"));
+    assert!(fact("beauty").is_some_and(|state| state.ends_with("bench fetch beauty")), "{doctor}");
+}
+
+#[test]
+fn fetch_says_how_to_do_without_it_and_knows_its_names() {
+    let place = Place::new();
+    let printed = place.run(&["fetch", "beauty", "--print"]).succeeds().stdout;
+    assert_eq!(printed.trim_end(), bench::fetch::instructions("beauty").unwrap().trim_end());
+    place.run(&["fetch", "ml-100k", "beuty"]).fails(
+        2,
+        &["error: beuty is not a dataset that can be fetched; did you mean beauty?; known: ml-100k, beauty, games"],
+    );
+    assert_eq!(place.names("."), [""; 0]);
+}
+
+#[test]
+fn wrong_arguments_are_usage_errors() {
+    let place = Place::tiny();
+    for arguments in [
+        &[][..],
+        &["--no-such-option"],
+        &["run"],
+        &["tiny.toml", "-S", "novalue"],
+        &["tiny.toml", "--threads", "0"],
+    ] {
+        assert_eq!(place.run(arguments).code, Some(2), "{arguments:?}");
+    }
+    place
+        .run(&["vlidate", "tiny.toml"])
+        .fails(2, &["error: vlidate is neither a command nor a file; did you mean validate?"]);
+    let help = place.run(&["--help"]).succeeds().stdout;
+    for code in ["0", "2", "4", "96", "100", "106", "110", "130"] {
+        assert!(help.contains(&format!("\n  {code:<4} ")), "{help}");
+    }
+}
+
+#[test]
+fn options_may_stand_before_or_behind_the_files() {
+    let place = Place::tiny();
+    place.run(&["--runs-dir", "elsewhere", "-S", "seeds=[1]", "tiny.toml", "-q"]).succeeds();
+    assert_eq!(place.names("elsewhere/retrieval").len(), 1);
+    place.run(&["-q", "validate", "tiny.toml"]).succeeds();
+    let output = place
+        .command(&["tiny.toml"])
+        .env("BENCH_RUNS_DIR", "third")
+        .env("BENCH_QUIET", "1")
+        .output()
+        .unwrap();
+    let ran = super::Ran::from(output).succeeds();
+    assert_eq!(ran.stderr, "");
+    assert_eq!(place.names("third/retrieval").len(), 2);
+}

@@ -1,0 +1,120 @@
+//! Where output goes, and what happens if it cannot.
+
+use std::process::{Command, Stdio};
+
+use super::{Place, Ran, TINY};
+
+#[test]
+fn a_file_in_the_place_of_the_runs_folder_is_told_before_any_work() {
+    let place = Place::tiny();
+    place.write("runs", "a file");
+    let ran = place.run(&["tiny.toml"]).fails(
+        110,
+        &["error: write runs: a file stands where a folder is needed; move it away or choose another folder, then run again"],
+    );
+    assert!(!ran.stderr.contains("read the data"), "{}", ran.stderr);
+    place.run(&["tiny.toml", "--runs-dir", "elsewhere", "--reports-dir", "runs/below"]).fails(
+        110,
+        &["error: write runs/below: a file stands where a folder is needed; move it away or choose another folder, then run \
+           again"],
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_standard_output_that_is_full_is_an_error_and_a_closed_one_is_not() {
+    let place = Place::tiny();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = place.command(&["settings"]).stdout(full).output().unwrap();
+    Ran::from(output)
+        .fails(110, &["error: write to the standard output: No space left on device (os error 28)"]);
+    let mut child = place.command(&["settings"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Run the program where `runs` is a disk of a few kilobytes, of which some are used. `None` where the system does not let
+/// us make one.
+#[cfg(target_os = "linux")]
+fn on_a_small_disk(place: &Place, kilobytes: u32, used: u32) -> Option<Ran> {
+    std::fs::create_dir_all(place.path("runs")).unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size={kilobytes}k none runs || exit 77; head -c {used}k /dev/zero > runs/used; '{}' tiny.toml; code=$?; ls -a runs/retrieval; exit $code",
+        env!("CARGO_BIN_EXE_bench")
+    );
+    let mut command = Command::new("unshare");
+    let command = command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+    let output = command.current_dir(place.path(".")).env("NO_COLOR", "1").output().ok()?;
+    let ran = Ran::from(output);
+    let refused = ran.code == Some(77) || ran.stderr.starts_with("unshare:");
+    if refused {
+        println!("skipped: this system lets nobody mount a small disk: {}", ran.stderr.trim());
+    }
+    (!refused).then_some(ran)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_ends_the_run_and_leaves_no_half_cell() {
+    let place = Place::with(&TINY.replace("hidden_dim = 8", "hidden_dim = 128"));
+    let Some(ran) = on_a_small_disk(&place, 96, 0) else { return };
+    assert_eq!(ran.code, Some(110), "{}\n{}", ran.stdout, ran.stderr);
+    let [error] = ran.errors()[..] else { panic!("{}", ran.stderr) };
+    assert!(error.starts_with("error: tiny, seed 1: write runs/retrieval/"), "{error}");
+    assert!(
+        error.ends_with(
+            ": the disk is full; nothing was lost: earlier files are intact; free some space or choose a folder on another \
+             disk, then run again"
+        ),
+        "{error}"
+    );
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), [".", ".."], "nothing half written stays");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_told_before_any_work() {
+    let place = Place::tiny();
+    let Some(ran) = on_a_small_disk(&place, 64, 64) else { return };
+    let error = "error: write runs: the disk is full; nothing was lost: earlier files are intact; free some space or choose a \
+                 folder on another disk, then run again";
+    let ran = ran.fails(110, &[error]);
+    assert!(!ran.stderr.contains("read the data"), "{}", ran.stderr);
+}
+
+#[test]
+fn piped_output_has_neither_escapes_nor_carriage_returns() {
+    let place = Place::tiny();
+    for arguments in [&["tiny.toml"][..], &["plan", "tiny.toml"], &["ls"], &["doctor"], &["settings"]] {
+        let ran = place.run(arguments).succeeds();
+        for text in [&ran.stdout, &ran.stderr] {
+            assert!(!text.contains(['\u{1b}', '\r']), "{arguments:?}: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn colours_can_be_forced_and_no_color_holds_elsewhere() {
+    let place = Place::tiny();
+    place.run(&["tiny.toml"]).succeeds();
+    let forced = place.run(&["tiny.toml", "--color", "always"]).succeeds();
+    assert!(forced.stdout.contains("\u{1b}["), "{:?}", forced.stdout);
+    for (name, value, option) in
+        [("NO_COLOR", "1", "auto"), ("TERM", "dumb", "auto"), ("CLICOLOR_FORCE", "1", "never")]
+    {
+        let output = place.command(&["tiny.toml", "--color", option]).env(name, value).output().unwrap();
+        let ran = Ran::from(output).succeeds();
+        assert!(!ran.stdout.contains('\u{1b}'), "{name}: {:?}", ran.stdout);
+    }
+}
+
+#[test]
+fn quiet_prints_the_paths_alone() {
+    let place = Place::tiny();
+    let ran = place.run(&["-q", "tiny.toml"]).succeeds();
+    assert_eq!(ran.stderr, "");
+    let paths = ["report.md", "results.json"]
+        .map(|name| std::path::Path::new("reports").join("tiny").join(name).display().to_string());
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), paths);
+    assert_eq!(place.run(&["-q", "validate", "tiny.toml"]).succeeds().stdout, "");
+}

@@ -16,11 +16,13 @@ pub const PROGRAM_VARIABLES: &[&str] = &[
     "BENCH_COLOR",
     "BENCH_DATA_DIR",
     "BENCH_FETCH_MIRROR",
+    "BENCH_PEER_PYTHON",
     "BENCH_QUIET",
     "BENCH_REPORTS_DIR",
     "BENCH_RUNS_DIR",
     "BENCH_SHARED",
     "BENCH_SIMD",
+    "BENCH_STEPS",
     "BENCH_THREADS",
 ];
 

@@ -35,7 +35,8 @@ pub(super) fn compute(
     let clock = Instant::now();
     let (retriever, trained): (Box<dyn Retriever>, _) = match &experiment.retriever {
         RetrieverSpec::Lru(spec) => {
-            let options = TrainOptions { averaging: evaluation.averaging, reporter, interrupt };
+            let (averaging, mask_history) = (evaluation.averaging, evaluation.mask_history);
+            let options = TrainOptions { averaging, mask_history, reporter, interrupt };
             let trained = retrieve::train(spec, split, seed, options)?;
             let outcome =
                 (training_record(spec, &trained), curve(&trained), trained.model.params.to_safetensors()?);

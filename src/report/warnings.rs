@@ -44,12 +44,10 @@ pub(super) fn warnings(input: &Input<'_>, report: &Report) -> Vec<String> {
     if report.summary.retrieved.min == 0.0 {
         found.push("At least one seed retrieved no held-out item at all: R is empty.".to_owned());
     }
-    let machines: BTreeSet<&str> =
-        report.seeds.iter().map(|seed| seed.machine.cpu_features.as_str()).collect();
-    if machines.len() > 1 {
+    let platforms: BTreeSet<&str> = report.seeds.iter().map(|seed| seed.machine.platform.as_str()).collect();
+    if platforms.len() > 1 {
         found.push(
-            "The seeds were computed on machines with different instruction sets; ranks are bit-identical only between \
-             machines that agree in them."
+            "The seeds were computed on different platforms, whose mathematical libraries may differ in a last bit."
                 .to_owned(),
         );
     }

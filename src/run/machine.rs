@@ -10,8 +10,8 @@ pub struct Machine {
     pub platform: String,
     /// Threads that the run could use. Results do not depend on it.
     pub threads: usize,
-    /// Instruction sets that the numeric kernels may choose by, such as `avx2 fma avx512f`. Results are bit-identical
-    /// only between machines that agree here.
+    /// Instruction sets that the numeric kernels may choose by, such as `avx2 fma avx512f`. Results do not depend on them,
+    /// speed does.
     pub cpu_features: String,
 }
 

@@ -23,6 +23,8 @@ use crate::seed::Seed;
 pub struct TrainOptions<'a> {
     /// How validation metrics are averaged.
     pub averaging: Averaging,
+    /// Which items of the history the test cannot retrieve; validation follows it where the settings say so.
+    pub mask_history: HistoryMask,
     /// Hears of progress.
     pub reporter: &'a dyn Reporter,
     /// Asks to stop.
@@ -136,19 +138,21 @@ impl Trainer {
         &self.state
     }
 
-    /// One step on a batch; the loss before it.
+    /// One step on a batch; the loss before it, or NaN if the gradient is not finite. A loss that is not finite has changed no
+    /// weight.
     ///
     /// # Errors
-    /// When candle refuses. A loss that is not finite changes no weight.
+    /// When candle refuses.
     pub fn step(&mut self, packed: &Packed, masks: Masks) -> Result<f64, Error> {
         let loss = self.gradients(packed, masks)?;
-        if !loss.is_finite() {
-            return Ok(loss);
+        let norm = self.gradient.read(adamw::norm);
+        if !loss.is_finite() || !norm.is_finite() {
+            return Ok(if loss.is_finite() { f64::NAN } else { loss });
         }
         self.steps += 1;
         let Self { model, gradient, moments, adam, decayed, .. } = self;
         gradient.read(|gradient| {
-            let factor = adamw::clip_factor(adamw::norm(gradient), self.max_grad_norm);
+            let factor = adamw::clip_factor(norm, self.max_grad_norm);
             model.params.flat.write(|weights| {
                 moments.0.write(|first| {
                     moments.1.write(|second| {
@@ -278,7 +282,8 @@ impl<'a> Watch<'a> {
     }
 
     fn validate(&mut self, model: &LruRec, step: u32, train_loss: Option<f64>) -> Result<(), Error> {
-        let mask = if self.spec.mask_history_in_validation { HistoryMask::Window } else { HistoryMask::None };
+        let masks = self.spec.mask_history_in_validation;
+        let mask = if masks { self.options.mask_history } else { HistoryMask::None };
         let query =
             Query { histories: &self.histories, targets: self.split.targets(Part::Validation), k: 0, mask };
         let ranks = model.retrieve(&query)?.ranks;

@@ -2,7 +2,7 @@
 
 use bench::data::{ItemId, Split};
 use bench::events::{Interrupt, Silent};
-use bench::experiment::{Averaging, DatasetSource, LruSpec, SelectBy, SelectMetric};
+use bench::experiment::{Averaging, DatasetSource, HistoryMask, LruSpec, SelectBy, SelectMetric};
 use bench::retrieve::lru::forward::Masks;
 use bench::retrieve::{Error, LruRec, TrainOptions, Trained, train};
 use bench::seed::Seed;
@@ -88,6 +88,11 @@ pub fn run(spec: &LruSpec, split: &Split, seed: u64) -> Result<Trained, Error> {
 }
 
 pub fn run_until(spec: &LruSpec, split: &Split, seed: u64, interrupt: &Interrupt) -> Result<Trained, Error> {
-    let options = TrainOptions { averaging: Averaging::Users, reporter: &Silent, interrupt };
+    let options = TrainOptions {
+        averaging: Averaging::Users,
+        mask_history: HistoryMask::Window,
+        reporter: &Silent,
+        interrupt,
+    };
     train(spec, split, Seed::new(seed), options)
 }

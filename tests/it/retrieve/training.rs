@@ -186,7 +186,12 @@ fn an_interrupt_before_or_during_training_stops_it() {
     }
     let interrupt = Interrupt::default();
     let reporter = Stopper(interrupt.clone());
-    let options = TrainOptions { averaging: Averaging::Users, reporter: &reporter, interrupt: &interrupt };
+    let options = TrainOptions {
+        averaging: Averaging::Users,
+        mask_history: HistoryMask::Window,
+        reporter: &reporter,
+        interrupt: &interrupt,
+    };
     let result = train(&training_spec(), &split(20), Seed::new(1), options);
     assert!(matches!(result, Err(Error::Interrupted)));
 }
@@ -206,7 +211,12 @@ fn training_reports_its_stage_and_its_end() {
         }
     }
     let (listener, interrupt) = (Listener::default(), Interrupt::default());
-    let options = TrainOptions { averaging: Averaging::Users, reporter: &listener, interrupt: &interrupt };
+    let options = TrainOptions {
+        averaging: Averaging::Users,
+        mask_history: HistoryMask::Window,
+        reporter: &listener,
+        interrupt: &interrupt,
+    };
     let mut spec = training_spec();
     spec.max_epochs = 1;
     let trained = train(&spec, &split(20), Seed::new(1), options).unwrap();
@@ -256,7 +266,12 @@ fn averaging_by_batches_is_the_mean_of_the_means() {
     let (reporter, interrupt) = (bench::events::Silent, Interrupt::default());
     let mut short = spec.clone();
     short.max_epochs = 0;
-    let options = TrainOptions { averaging: Averaging::Batches, reporter: &reporter, interrupt: &interrupt };
+    let options = TrainOptions {
+        averaging: Averaging::Batches,
+        mask_history: HistoryMask::Window,
+        reporter: &reporter,
+        interrupt: &interrupt,
+    };
     let found = train(&short, &split, Seed::new(8), options).unwrap().curve[0].metric;
     let model = LruRec::init(&spec, 30, Seed::new(8)).unwrap();
     let histories = split.histories(Part::Validation);

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use super::args::Common;
 use crate::events::{Event, Reporter, Silent};
@@ -145,17 +145,23 @@ fn above(slot: &Option<(Stage, ProgressBar)>, text: &str) {
     }
 }
 
+/// Two lines: where the stage is, and what it has to say.
 fn style(known_total: bool, unit: &str) -> ProgressStyle {
     let template = if known_total {
         format!(
-            "{{prefix}} [{{bar:24}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, at most {{eta}} left  {{wide_msg}}"
+            "{{prefix}} [{{bar:16}}] {{human_pos}}/{{human_len}} {unit}, {{rate}}, at most {{eta}} left\n  {{wide_msg}}"
         )
     } else {
-        format!("{{prefix}} {{spinner}} {{human_pos}} {unit}, {{per_sec}}, {{elapsed}}  {{wide_msg}}")
+        format!("{{prefix}} {{spinner}} {{human_pos}} {unit}, {{elapsed}}")
+    };
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // A rate that cannot be written is not worth stopping for.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
     };
     ProgressStyle::with_template(&template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
+        .with_key("rate", rate)
 }
 
 /// A line on the standard error. If it is closed, the work goes on without a listener.

@@ -7,10 +7,12 @@ use crate::experiment::{Experiment, LruSpec, RetrieverSpec, WindowRemainder};
 use crate::nn::gemm::{Left, Start, gemm};
 use crate::retrieve::lru::packed::{Packed, windows};
 
-/// Share of the measured matrix speed that training reaches, found by comparing with finished runs.
-const TRAINING_EFFICIENCY: f64 = 0.5;
-/// The same for the evaluation of all users.
-const EVALUATION_EFFICIENCY: f64 = 0.5;
+/// Share of the measured matrix speed that training and evaluation reach, found by comparing with finished runs.
+const EFFICIENCY: f64 = 0.85;
+/// Seconds of a step that do not depend on its size.
+const STEP_SECONDS: f64 = 1.5e-3;
+/// Bytes a second that the optimizer's pass over weights, gradients and moments moves.
+const MEMORY_SPEED: f64 = 10e9;
 /// What the program holds before it has read anything.
 const BASE_BYTES: u64 = 32 << 20;
 
@@ -31,7 +33,7 @@ pub struct Cost {
 
 /// How [`Cost`] comes about, for captions.
 pub const METHOD: &str = "Time is operations over this machine's measured matrix speed; training is taken to stop after \
-    twice as many steps as its patience covers. Both are rough: real runs took from half to twice as long.";
+    twice as many steps as its patience covers. Both are rough.";
 
 /// The cost of one seed of an experiment on a machine that multiplies matrices at `flops` operations a second.
 #[must_use]
@@ -67,20 +69,22 @@ fn lru(spec: &LruSpec, split: &Split, flops: f64, fixed: u64) -> Cost {
     let positions_per_step = positions as f64 / steps_per_epoch as f64;
     // Two projections between d and 2c real numbers, two between d and f; a product of (m, k) and (k, n) is 2mkn.
     let layer = blocks * (8.0 * c * d + 4.0 * d * f);
-    // The backward pass is two products for each of the forward's; the loss computes its scores twice.
-    let step = positions_per_step * (3.0 * layer + 4.0 * 2.0 * d * v);
+    // The backward pass is two products for each of the forward's.
+    let step = 3.0 * positions_per_step * (layer + 2.0 * d * v);
+    let weights = v * (d + 1.0) + blocks * (4.0 * c * d + 2.0 * d * f);
+    // Four arrays of f32 are read, three are written.
+    let update = STEP_SECONDS + 28.0 * weights / MEMORY_SPEED;
     let users = split.test.len() as f64;
     let seen: usize = split.train.iter().map(|items| (items.len() + 1).min(spec.max_len)).sum();
     let evaluation = seen as f64 * layer + users * 2.0 * d * v;
     let seconds = |steps: u32| {
         let evaluations = f64::from(steps / spec.validate_every_steps) + 3.0;
-        let train = f64::from(steps) * step / (flops * TRAINING_EFFICIENCY);
-        train + evaluations * evaluation / (flops * EVALUATION_EFFICIENCY)
+        f64::from(steps) * update
+            + (f64::from(steps) * step + evaluations * evaluation) / (flops * EFFICIENCY)
     };
     let most_steps = u32::try_from(steps_per_epoch).unwrap_or(u32::MAX).saturating_mul(spec.max_epochs);
     let patience = spec.patience.saturating_mul(spec.validate_every_steps);
     let steps = most_steps.min(patience.saturating_mul(2));
-    let weights = v * (d + 1.0) + blocks * (4.0 * c * d + 2.0 * d * f);
     // Weights, gradients, two moments, the best and the turned ones; activations and their gradients; states of all users.
     let activations = 2.0 * positions_per_step * blocks * (8.0 * d + 6.0 * c + 3.0 * f);
     let memory = 4.0 * (6.0 * weights + activations + users * d);

@@ -31,9 +31,12 @@ impl Prepared {
     }
 }
 
+/// What several experiments may share.
+type Read = Result<Arc<Prepared>, Arc<data::Error>>;
+
 /// Read the data of every experiment and say which ones can run.
 pub fn prepare(experiments: Vec<Experiment>, data_dir: &Path, reporter: &dyn Reporter) -> Vec<Job> {
-    let mut read: Vec<(DatasetSpec, Result<Arc<Prepared>, Arc<data::Error>>)> = Vec::new();
+    let mut read: Vec<(DatasetSpec, Read)> = Vec::new();
     let mut jobs = Vec::with_capacity(experiments.len());
     for experiment in experiments {
         let at = read.iter().position(|(spec, _)| *spec == experiment.dataset).unwrap_or_else(|| {
@@ -46,7 +49,7 @@ pub fn prepare(experiments: Vec<Experiment>, data_dir: &Path, reporter: &dyn Rep
     jobs
 }
 
-fn job(experiment: Experiment, data: &Result<Arc<Prepared>, Arc<data::Error>>) -> Job {
+fn job(experiment: Experiment, data: &Read) -> Job {
     let mut needs = Vec::new();
     let mut broken = None;
     match data {

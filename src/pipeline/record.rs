@@ -99,8 +99,10 @@ pub fn setting_records(experiment: &Experiment) -> Vec<SettingRecord> {
     let paper = serde_json::to_value(LruSpec::paper_default(&experiment.dataset.source)).unwrap_or_default();
     let record = |setting: &crate::experiment::Setting| {
         let described = reference.iter().find(|described| described.key == setting.key);
+        // Both as they are written in JSON.
+        let value = setting.value.to_string();
         let is_default = matches!(setting.origin, Origin::Default | Origin::DatasetDefault { .. })
-            || described.is_some_and(|described| described.default == setting.value.to_string())
+            || described.is_some_and(|described| described.default == value)
             || by_dataset(&paper, &setting.key) == Some(&setting.value);
         SettingRecord {
             key: setting.key.clone(),

@@ -36,13 +36,13 @@ impl Kernel for MultiplyAdds {
             let (a, b) = (L::splat(black_box(0.999)), L::splat(black_box(1e-3)));
             let mut sums = [L::splat(1.0); 10];
             for _ in 0..1_000_000 {
-                for s in 0..10 {
-                    sums[s] = L::fma(sums[s], a, b);
+                for sum in &mut sums {
+                    *sum = L::fma(*sum, a, b);
                 }
             }
             let mut total = 0.0;
-            for s in 0..10 {
-                total += L::sum(sums[s]);
+            for sum in sums {
+                total += L::sum(sum);
             }
             total
         }

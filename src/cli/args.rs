@@ -210,3 +210,36 @@ fn mistyped(command: &clap::Command, word: &OsStr) -> Option<String> {
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::PROGRAM_VARIABLES;
+
+    #[test]
+    fn variables_of_options_are_not_taken_for_settings() {
+        let command = Args::command();
+        let commands = command.get_subcommands().chain([&command]);
+        let variables: Vec<&str> = commands
+            .flat_map(clap::Command::get_arguments)
+            .filter_map(|argument| argument.get_env()?.to_str())
+            .collect();
+        assert_eq!(variables.len(), 7, "{variables:?}");
+        for name in variables {
+            assert!(PROGRAM_VARIABLES.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_first_positional_is_found_among_options_with_values() {
+        let first = |words: &[&str]| {
+            let arguments: Vec<OsString> = ["bench"].iter().chain(words).map(OsString::from).collect();
+            first_positional(&Args::command(), &arguments).map(|found| found.into_string().unwrap())
+        };
+        assert_eq!(first(&["--runs-dir", "run", "a.toml"]).as_deref(), Some("a.toml"));
+        assert_eq!(first(&["-S", "seeds=[1]", "-n", "a.toml"]).as_deref(), Some("a.toml"));
+        assert_eq!(first(&["--runs-dir=x", "-q", "plan", "a.toml"]).as_deref(), Some("plan"));
+        assert_eq!(first(&["--", "-odd.toml"]).as_deref(), Some("-odd.toml"));
+        assert_eq!(first(&["--help"]), None);
+    }
+}

@@ -13,8 +13,10 @@ const EFFICIENCY: f64 = 0.85;
 const STEP_SECONDS: f64 = 1.5e-3;
 /// Bytes a second that the optimizer's pass over weights, gradients and moments moves.
 const MEMORY_SPEED: f64 = 10e9;
-/// What the program holds before it has read anything.
-const BASE_BYTES: u64 = 32 << 20;
+/// What the program holds after it has read some data, whatever the model.
+const BASE_BYTES: u64 = 64 << 20;
+/// What the allocator holds for each byte that is asked of it.
+const ALLOCATED: f64 = 1.3;
 
 /// The cost of one seed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +89,7 @@ fn lru(spec: &LruSpec, split: &Split, flops: f64, fixed: u64) -> Cost {
     let steps = most_steps.min(patience.saturating_mul(2));
     // Weights, gradients, two moments, the best and the turned ones; activations and their gradients; states of all users.
     let activations = 2.0 * positions_per_step * blocks * (8.0 * d + 6.0 * c + 3.0 * f);
-    let memory = 4.0 * (6.0 * weights + activations + users * d);
+    let memory = ALLOCATED * 4.0 * (6.0 * weights + activations + users * d);
     Cost {
         steps,
         most_steps,

@@ -52,9 +52,7 @@ pub struct Options<'a> {
 /// goes wrong in one experiment is in its [`Outcome`].
 pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary, Error> {
     let folders = options.folders;
-    // Hours of work end here; now is the time to know whether that will do.
-    atomic::check_writable(&folders.runs)?;
-    atomic::check_writable(&folders.reports)?;
+    check_folders(&experiments, folders)?;
     let baselines = published(&folders.baselines)?;
     let store = Store::new(&folders.runs);
     let jobs = prepare(experiments, &folders.data, options.reporter);
@@ -81,6 +79,18 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
         summary.add(outcome, options.keep_going);
     }
     Ok(summary)
+}
+
+/// Hours of work end in these folders; before them is the time to know whether that will do.
+fn check_folders(experiments: &[Experiment], folders: &Folders) -> Result<(), Error> {
+    atomic::check_writable(&folders.runs)?;
+    atomic::check_writable(&folders.reports)?;
+    let reports = experiments.iter().map(|experiment| folders.reports.join(&experiment.name));
+    let cells = Store::new(&folders.runs).cells_dir();
+    for folder in reports.chain([cells]).filter(|folder| folder.symlink_metadata().is_ok()) {
+        atomic::check_writable(&folder)?;
+    }
+    Ok(())
 }
 
 /// All seeds of an experiment whose data are there.

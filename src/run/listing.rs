@@ -17,13 +17,19 @@ pub struct Listed {
 }
 
 impl Store {
+    /// The folder of the cells.
+    #[must_use]
+    pub fn cells_dir(&self) -> PathBuf {
+        self.root().join(STAGE)
+    }
+
     /// The cells by their folders' names, with their manifests; the other files are not looked at. Temporary folders and
     /// cells that were set aside are not among them. Empty where there is no store.
     ///
     /// # Errors
     /// If the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
-        let stage = self.root().join(STAGE);
+        let stage = self.cells_dir();
         let entries = match fs::read_dir(&stage) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -13,6 +13,14 @@ fn a_file_in_the_place_of_the_runs_folder_is_told_before_any_work() {
         &["error: write runs: a file stands where a folder is needed; move it away or choose another folder, then run again"],
     );
     assert!(!ran.stderr.contains("read the data"), "{}", ran.stderr);
+    place.write("taken/tiny", "a file");
+    place.run(&["tiny.toml", "--runs-dir", "elsewhere", "--reports-dir", "taken"]).fails(
+        110,
+        &[
+            "error: write taken/tiny: a file stands where a folder is needed; move it away or choose another folder, then run \
+           again",
+        ],
+    );
     place.run(&["tiny.toml", "--runs-dir", "elsewhere", "--reports-dir", "runs/below"]).fails(
         110,
         &["error: write runs/below: a file stands where a folder is needed; move it away or choose another folder, then run \

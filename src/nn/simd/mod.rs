@@ -139,18 +139,26 @@ impl std::fmt::Display for InstructionSet {
     }
 }
 
-/// The widest instruction set of this processor; `BENCH_SIMD=portable|avx2|avx512` asks for a narrower one.
+/// The instruction set that kernels run on: the widest of this processor, or the narrower one that `BENCH_SIMD` asks for. A word
+/// that [`requested`] refuses counts as no wish.
 #[must_use]
 pub fn instruction_set() -> InstructionSet {
     static CHOSEN: OnceLock<InstructionSet> = OnceLock::new();
-    *CHOSEN.get_or_init(|| {
-        let asked = match std::env::var("BENCH_SIMD").as_deref() {
-            Ok("portable") => InstructionSet::Portable,
-            Ok("avx2") => InstructionSet::Avx2,
-            _ => InstructionSet::Avx512,
-        };
-        asked.min(widest())
-    })
+    *CHOSEN.get_or_init(|| requested().unwrap_or(InstructionSet::Avx512).min(widest()))
+}
+
+/// What `BENCH_SIMD` asks for; without it, the widest set.
+///
+/// # Errors
+/// A message, if its word is none of the three.
+pub fn requested() -> Result<InstructionSet, String> {
+    let Some(word) = std::env::var_os("BENCH_SIMD") else { return Ok(InstructionSet::Avx512) };
+    match word.to_str() {
+        Some("portable") => Ok(InstructionSet::Portable),
+        Some("avx2") => Ok(InstructionSet::Avx2),
+        Some("avx512") => Ok(InstructionSet::Avx512),
+        _ => Err(format!("BENCH_SIMD is {word:?}; expected \"portable\", \"avx2\" or \"avx512\"")),
+    }
 }
 
 fn widest() -> InstructionSet {

@@ -26,9 +26,14 @@ pub fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-/// No k-core, so that a handful of rows is a dataset.
+/// No k-core, so that a handful of rows is a dataset, and ids by raw id, so that it is easily written down.
 pub fn uncored(source: DatasetSource) -> DatasetSpec {
-    DatasetSpec { min_user_interactions: 0, min_item_interactions: 0, ..DatasetSpec::new(source) }
+    DatasetSpec {
+        min_user_interactions: 0,
+        min_item_interactions: 0,
+        item_order: ItemOrder::RawId,
+        ..DatasetSpec::new(source)
+    }
 }
 
 pub fn csv() -> CsvSpec {
@@ -95,6 +100,19 @@ fn the_named_rules_decide_ties_and_ids() {
         "ratings: the item id \"x\" is no integer, expected integers for dataset.item_order = \"python-set\" \
          (the order of strings changes from process to process); use \"raw-id\""
     );
+}
+
+#[test]
+fn by_default_ids_of_a_csv_dataset_go_by_the_sha_256_of_the_raw_id() {
+    let folder = folder(&[("ratings.csv", RATINGS.as_bytes()), ("titles.csv", TITLES.as_bytes())]);
+    let by_default = DatasetSpec::new(DatasetSource::Csv(csv()));
+    assert_eq!(by_default.item_order, ItemOrder::Hashed);
+    let spec = DatasetSpec { min_user_interactions: 0, min_item_interactions: 0, ..by_default };
+    let dataset = load(&spec, folder.path());
+    let ids: Vec<&str> = dataset.items.iter().map(|item| item.raw_id.as_str()).collect();
+    // printf x | sha256sum: x 2d71..., w 50e7..., z 594e..., y a1fc...
+    assert_eq!(ids, ["x", "w", "z", "y"]);
+    assert_eq!(raw(&dataset), ["ann: y z x", "bob: y x w z"], "x and w share a time");
 }
 
 #[test]

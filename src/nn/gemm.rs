@@ -291,8 +291,9 @@ unsafe fn tile<L: Lanes, const MR: usize, const NV: usize, const PART: bool>(
                     sums[i][v] = L::fma(left, right[v], sums[i][v]);
                 }
             }
-            a = a.add(raw.a_col);
-            b = b.add(raw.b_row);
+            // Behind the last step these point past their slices, which only a wrapping addition may do.
+            a = a.wrapping_add(raw.a_col);
+            b = b.wrapping_add(raw.b_row);
         }
         for i in 0..MR {
             for v in 0..NV {

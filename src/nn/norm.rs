@@ -12,6 +12,16 @@ pub const EPSILON: f32 = 1e-5;
 /// Rows of a task: enough work for a thread, and a fixed number.
 const ROWS: usize = 64;
 
+/// How many rows of `d` a slice has.
+fn rows(name: &str, d: usize, slice: &[f32]) -> usize {
+    assert!(
+        d > 0 && slice.len().is_multiple_of(d),
+        "{name} has {} elements, no multiple of d {d}",
+        slice.len()
+    );
+    slice.len() / d
+}
+
 /// What the forward pass leaves for the backward pass.
 pub struct Saved<'a> {
     /// `(z - mean) / sqrt(var + eps)`, (m, d).
@@ -23,6 +33,9 @@ pub struct Saved<'a> {
 /// The forward pass.
 ///
 /// `# Shapes: x, residual, y (m, d); weight, bias (d)`
+///
+/// # Panics
+/// When a slice does not fit the shapes (a programming error of this crate).
 pub fn forward(
     d: usize,
     x: &[f32],
@@ -32,7 +45,13 @@ pub fn forward(
     y: &mut [f32],
     saved: Saved<'_>,
 ) {
-    let m = x.len() / d;
+    let m = rows("x", d, x);
+    assert!(
+        weight.len() == d && bias.len() == d,
+        "weight {} and bias {} for d {d}",
+        weight.len(),
+        bias.len()
+    );
     let (y, normal, inverse) = (Shared::new(y), Shared::new(saved.normal), Shared::new(saved.inverse));
     parallel::each(m.div_ceil(ROWS), |task| {
         let from = task * ROWS;
@@ -116,6 +135,9 @@ impl Kernel for Forward<'_> {
 /// bias, which are added to what `d_weight` and `d_bias` hold.
 ///
 /// `# Shapes: dy, normal, dz, dx (m, d); inverse (m); weight, d_weight, d_bias (d)`
+///
+/// # Panics
+/// As [`forward`].
 #[allow(clippy::too_many_arguments, reason = "a layer's backward has this many facts")]
 pub fn backward(
     d: usize,
@@ -127,7 +149,8 @@ pub fn backward(
     dx: &mut [f32],
     (d_weight, d_bias): (&mut [f32], &mut [f32]),
 ) {
-    let m = inverse.len();
+    let m = rows("dy", d, dy);
+    assert!(normal.len() == dy.len() && inverse.len() == m && weight.len() == d, "normal, inverse or weight");
     product_sums(d, dy, Some(normal), d_weight);
     product_sums(d, dy, None, d_bias);
     let (dz, dx) = (Shared::new(dz), Shared::new(dx));
@@ -204,7 +227,12 @@ impl Kernel for Backward<'_> {
 /// `sums[j] += sum_i a[i, j]` (`* b[i, j]`), rows in order: the gradient of a bias, or of a weight by column.
 ///
 /// `# Shapes: a, b (m, n); sums (n)`
+///
+/// # Panics
+/// As [`forward`].
 pub fn product_sums(n: usize, a: &[f32], b: Option<&[f32]>, sums: &mut [f32]) {
+    rows("a", n, a);
+    assert!(sums.len() == n && b.is_none_or(|b| b.len() == a.len()), "sums or b");
     let shared = Shared::new(sums);
     parallel::each(n.div_ceil(LANES), |task| {
         let from = task * LANES;

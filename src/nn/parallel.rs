@@ -1,22 +1,25 @@
 //! Splitting work over threads. Tasks own what they write, and sums that cross tasks are added in the order of
 //! the tasks, whose sizes never depend on the number of threads: so results do not either.
 
+use std::marker::PhantomData;
+
 use rayon::prelude::*;
 
 /// A mutable slice that several tasks write, each its own part.
-pub struct Shared<T> {
+pub struct Shared<'a, T> {
     start: *mut T,
     len: usize,
+    borrowed: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: only a pointer; every use states which part is its own.
-unsafe impl<T: Send> Send for Shared<T> {}
-unsafe impl<T: Send> Sync for Shared<T> {}
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<T> Shared<T> {
+impl<'a, T> Shared<'a, T> {
     /// Share a slice for the time of one parallel region.
-    pub fn new(slice: &mut [T]) -> Self {
-        Self { start: slice.as_mut_ptr(), len: slice.len() }
+    pub fn new(slice: &'a mut [T]) -> Self {
+        Self { start: slice.as_mut_ptr(), len: slice.len(), borrowed: PhantomData }
     }
 
     /// The first element.
@@ -35,7 +38,7 @@ impl<T> Shared<T> {
     #[must_use]
     #[allow(clippy::mut_from_ref, reason = "disjointness is the caller's promise")]
     pub unsafe fn part(&self, from: usize, count: usize) -> &mut [T] {
-        assert!(from + count <= self.len, "part {from}+{count} of {}", self.len);
+        assert!(from <= self.len && count <= self.len - from, "part {from}+{count} of {}", self.len);
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), count) }
     }
 }

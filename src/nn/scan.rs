@@ -36,12 +36,21 @@ fn groups(starts: Starts<'_>) -> Vec<(usize, usize)> {
     groups
 }
 
+/// That everything fits: `starts` ascend from 0 to m, coefficients are (c), states (m, 2c).
+fn check(c: usize, starts: Starts<'_>, coefficients: Coefficients<'_>, states: &[&[f32]]) {
+    let Coefficients { real, imag, gamma } = coefficients;
+    assert!(real.len() == c && imag.len() == c && gamma.len() == c, "coefficients are not of c {c}");
+    assert!(starts.first() == Some(&0) && starts.is_sorted(), "sequences do not ascend from 0");
+    let rows = starts[starts.len() - 1] as usize;
+    assert!(states.iter().all(|state| state.len() == rows * 2 * c), "states are not ({rows}, {})", 2 * c);
+}
+
 /// The forward pass. `# Shapes: u, h (m, 2c)`
 ///
 /// # Panics
 /// When a slice does not fit the shapes (a programming error of this crate).
 pub fn forward(c: usize, starts: Starts<'_>, coefficients: Coefficients<'_>, u: &[f32], h: &mut [f32]) {
-    assert_eq!(u.len(), h.len(), "u and h");
+    check(c, starts, coefficients, &[u, h]);
     let groups = groups(starts);
     let h = Shared::new(h);
     parallel::each(groups.len(), |task| {
@@ -108,6 +117,9 @@ pub struct Gradients<'a> {
 /// `dgamma = sum Re(g_t conj(u_t))`. `dh` becomes `du` in place.
 ///
 /// `# Shapes: u, h, dh (m, 2c)`
+///
+/// # Panics
+/// As [`forward`].
 pub fn backward(
     c: usize,
     starts: Starts<'_>,
@@ -117,6 +129,7 @@ pub fn backward(
     dh: &mut [f32],
     gradients: Gradients<'_>,
 ) {
+    check(c, starts, coefficients, &[u, h, dh]);
     let groups = groups(starts);
     let mut partial = vec![0f32; groups.len() * 3 * c];
     {

@@ -6,7 +6,8 @@ use super::raw::{Interaction, number};
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Reads times. They stay whole numbers as long as all of them are; the first fraction turns the column, what was read of
-/// it included, into floating point mapped to integers of the same order.
+/// it included, into floating point mapped to integers of the same order. Only there, times above 2^53 that differ little may
+/// become ties.
 #[derive(Debug, Default)]
 pub(crate) struct Times {
     fractions: bool,
@@ -15,6 +16,7 @@ pub(crate) struct Times {
 impl Times {
     /// The time in `text`, or `None` if it is no finite number. `before` are the rows read so far.
     pub(crate) fn read(&mut self, text: &[u8], before: &mut [Interaction]) -> Option<i64> {
+        let text = text.trim_ascii();
         if let Some(whole) = whole(text) {
             return Some(if self.fractions { ordered(whole as f64) } else { whole });
         }
@@ -32,23 +34,25 @@ impl Times {
     }
 }
 
-/// The common case: up to 18 decimal digits, with a sign or without.
+/// The common case: decimal digits, with a minus sign or without, that fit 64 bits (as nanoseconds do until 2262).
 fn whole(text: &[u8]) -> Option<i64> {
+    /// Any number of so many digits fits 64 bits without a sign.
+    const DIGITS: usize = 19;
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    if digits.is_empty() || digits.len() > 18 {
+    if digits.is_empty() || digits.len() > DIGITS {
         return None;
     }
-    let mut value = 0i64;
+    let mut value = 0u64;
     for &digit in digits {
         if !digit.is_ascii_digit() {
             return None;
         }
-        value = value * 10 + i64::from(digit - b'0');
+        value = value * 10 + u64::from(digit - b'0');
     }
-    Some(if negative { -value } else { value })
+    if negative { 0i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
 }
 
 /// An integer that orders as `value` does. Adding 0 makes -0 and 0 equal.
@@ -70,6 +74,22 @@ mod tests {
         for bad in [&b""[..], b"-", b"2014-05-01", b"nan", b"inf", b"1e400", b"\xff"] {
             assert_eq!(times.read(bad, &mut []), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn nanoseconds_stay_exact() {
+        let mut times = Times::default();
+        for (text, time) in [
+            ("1365984000000000001", 1_365_984_000_000_000_001),
+            (" 1365984000000000002 ", 1_365_984_000_000_000_002),
+            ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+        ] {
+            assert_eq!(times.read(text.as_bytes(), &mut []), Some(time), "{text}");
+        }
+        assert!(!times.fractions);
+        assert_eq!(times.read(b"9223372036854775808", &mut []), Some(ordered(2f64.powi(63))));
+        assert!(times.fractions, "one more than 64 bits hold");
     }
 
     #[test]

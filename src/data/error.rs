@@ -15,6 +15,19 @@ pub enum Error {
         /// How to get it.
         next: String,
     },
+    /// Two files that belong together lie in two folders.
+    #[error(
+        "{} and {}: one file in each of two folders, expected both in one; put them together, or {next}",
+        first.display(), second.display()
+    )]
+    Apart {
+        /// One file.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+        /// How to get both.
+        next: String,
+    },
     /// The operating system refused.
     #[error("{}: cannot be read: {source}", path.display())]
     Read {
@@ -98,7 +111,51 @@ pub enum Error {
     OpenQuote {
         /// The file.
         path: PathBuf,
-        /// 1-based line of the row that opens it.
+        /// 1-based line on which the quote opens.
+        line: u64,
+    },
+    /// A quoted id or number that goes on on the next line: nearly always a stray quote.
+    #[error(
+        "{}:{line}: the quote that opens the {what} {found} is not closed on its line; \
+         close or remove it, or set dataset.quotes = false if quotes are text",
+        path.display()
+    )]
+    QuotedLineBreak {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line on which the quote opens.
+        line: u64,
+        /// Which field.
+        what: String,
+        /// The field up to the end of the line.
+        found: String,
+    },
+    /// Text between a closing quote and the delimiter.
+    #[error(
+        "{}:{line}: {found} follows the closing quote of column {column}{}, expected the delimiter or the end of the line; \
+         write quotes inside a quoted field twice, or set dataset.quotes = false if quotes are text",
+        path.display(),
+        if opened == line { String::new() } else { format!(" (opened on line {opened})") }
+    )]
+    AfterQuote {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line of the closing quote.
+        line: u64,
+        /// 1-based column.
+        column: usize,
+        /// 1-based line on which the quote opens.
+        opened: u64,
+        /// The rest of the line.
+        found: String,
+    },
+    /// Lines that end as on the classic Mac OS.
+    #[error("{}:{line}: a carriage return inside the first row, expected lines that end in LF or CRLF; \
+        save the file with LF line ends", path.display())]
+    CarriageReturns {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line.
         line: u64,
     },
     /// A chosen column is not in the header.
@@ -111,6 +168,39 @@ pub enum Error {
         /// The name that was asked for.
         wanted: String,
         /// The names that are there.
+        found: String,
+    },
+    /// A chosen name stands twice in the header.
+    #[error(
+        "{}:{line}: columns {} and {} are both named {name:?}; rename one of them",
+        path.display(), positions.0, positions.1
+    )]
+    TwoColumns {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line of the header.
+        line: u64,
+        /// The name.
+        name: String,
+        /// The first two columns of that name, from 1.
+        positions: (usize, usize),
+    },
+    /// The header seems to be a row of data.
+    #[error(
+        "{}:{line}: the first row was taken as the header, but its {what} (column {column}) is {found}, a number; \
+         set dataset.header = false if the file has no header",
+        path.display()
+    )]
+    HeaderIsRow {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line of the header.
+        line: u64,
+        /// Which field.
+        what: &'static str,
+        /// 1-based column.
+        column: usize,
+        /// The cell.
         found: String,
     },
     /// A column is asked for by name in a file without a header, or by position 0.

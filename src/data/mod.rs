@@ -3,6 +3,8 @@
 //! Steps, in order: drop interactions below the rating threshold (none by default); drop items without a title; drop
 //! rare items and users until nothing changes; deal dense ids; order every user's items by time. Each choice that the
 //! protocol leaves open is a named setting of [`DatasetSpec`], and [`PrepReport`] counts what each step did.
+//!
+//! Blanks around raw ids, numbers and titles are no part of them, in quotes or not.
 
 mod error;
 mod intern;

@@ -38,6 +38,8 @@ pub(crate) struct Table {
     /// Text of a row with quotes, unquoted; `fields` point into it if `quoted`.
     unquoted: Vec<u8>,
     quoted: bool,
+    /// Columns whose fields end on the line on which they start, and what they hold.
+    one_line: Vec<(usize, &'static str)>,
     rows: u64,
 }
 
@@ -53,6 +55,7 @@ impl Table {
             fields: Vec::new(),
             unquoted: Vec::new(),
             quoted: false,
+            one_line: Vec::new(),
             rows: 0,
         };
         if layout.header {
@@ -79,6 +82,11 @@ impl Table {
 
     pub(crate) fn path(&self) -> &Path {
         self.lines.path()
+    }
+
+    /// Whether column names carry a type, as RecBole's do.
+    pub(crate) fn typed(&self) -> bool {
+        self.layout.typed
     }
 
     /// Line on which the current row starts.
@@ -110,14 +118,35 @@ impl Table {
                 ),
             }),
             (ColumnRef::Name(name), Some((names, line))) => {
-                names.iter().position(|n| n == name).ok_or_else(|| Error::NoColumn {
-                    path: path(),
-                    line: *line,
-                    wanted: name.clone(),
-                    found: listed(names),
-                })
+                let mut found = (0..names.len()).filter(|&column| names[column] == *name);
+                match (found.next(), found.next()) {
+                    (Some(column), None) => Ok(column),
+                    (Some(first), Some(second)) => Err(Error::TwoColumns {
+                        path: path(),
+                        line: *line,
+                        name: name.clone(),
+                        positions: (first + 1, second + 1),
+                    }),
+                    (None, _) => Err(Error::NoColumn {
+                        path: path(),
+                        line: *line,
+                        wanted: name.clone(),
+                        found: listed(names),
+                    }),
+                }
             }
         }
+    }
+
+    /// What the header calls a column and on which line, if there is a header.
+    pub(crate) fn header_cell(&self, column: usize) -> Option<(&str, u64)> {
+        self.header.as_ref().and_then(|(names, line)| Some((names.get(column)?.as_str(), *line)))
+    }
+
+    /// Refuse line ends inside the fields of `column`, which hold a `what`: one stray quote would swallow the rows up to
+    /// the next one.
+    pub(crate) fn expect_one_line(&mut self, column: usize, what: &'static str) {
+        self.one_line.push((column, what));
     }
 
     /// Read the next row, skipping blank lines; `false` at the end.
@@ -131,6 +160,9 @@ impl Table {
             }
         }
         self.line = self.lines.number();
+        if self.rows == 0 && self.header.is_none() && self.lines.line().trim_ascii_end().contains(&b'\r') {
+            return Err(Error::CarriageReturns { path: self.lines.path().to_owned(), line: self.line });
+        }
         self.fields.clear();
         self.quoted = self.layout.quotes && self.lines.line().contains(&b'"');
         if self.quoted {
@@ -192,48 +224,91 @@ impl Table {
     }
 
     /// RFC 4180: a field that starts with `"` ends at the next single `"`; inside, `""` is one quote and delimiters and
-    /// line ends are text.
+    /// line ends are text. Nothing but a delimiter or the end of the line may follow the closing quote.
     fn split_quoted(&mut self) -> Result<(), Error> {
         self.unquoted.clear();
         let mut start = 0;
         let mut at = 0;
-        let mut inside = false;
+        // Line on which the quote of the current field opens.
+        let mut opened = None;
         loop {
             let line = self.lines.line();
             let Some(&byte) = line.get(at) else {
-                if !inside {
+                let Some(opened) = opened else {
                     self.fields.push(start..self.unquoted.len());
                     return Ok(());
+                };
+                if let Some(what) = self.one_line_field(self.fields.len()) {
+                    return Err(Error::QuotedLineBreak {
+                        path: self.lines.path().to_owned(),
+                        line: opened,
+                        what,
+                        found: shown(&self.unquoted[start..]),
+                    });
                 }
                 self.unquoted.push(b'\n');
                 if !self.lines.advance()? {
-                    return Err(Error::OpenQuote { path: self.lines.path().to_owned(), line: self.line });
+                    return Err(Error::OpenQuote { path: self.lines.path().to_owned(), line: opened });
                 }
                 at = 0;
                 continue;
             };
             at += 1;
-            if inside {
+            if let Some(line_opened) = opened {
                 if byte != b'"' {
                     self.unquoted.push(byte);
-                } else if line.get(at) == Some(&b'"') {
-                    self.unquoted.push(b'"');
-                    at += 1;
-                } else {
-                    inside = false;
+                    continue;
+                }
+                match line.get(at) {
+                    Some(b'"') => {
+                        self.unquoted.push(b'"');
+                        at += 1;
+                    }
+                    Some(&next) if next != self.layout.delimiter => {
+                        return Err(Error::AfterQuote {
+                            path: self.lines.path().to_owned(),
+                            line: self.lines.number(),
+                            column: self.fields.len() + 1,
+                            opened: line_opened,
+                            found: shown(&line[at..]),
+                        });
+                    }
+                    _ => opened = None,
                 }
             } else if byte == self.layout.delimiter {
                 self.fields.push(start..self.unquoted.len());
                 start = self.unquoted.len();
             } else if byte == b'"' && (at == 1 || line[at - 2] == self.layout.delimiter) {
-                inside = true;
+                opened = Some(self.lines.number());
             } else {
                 self.unquoted.push(byte);
             }
         }
     }
+
+    /// What the fields of `column` hold, if they must not hold line ends. Names of columns never may.
+    fn one_line_field(&self, column: usize) -> Option<String> {
+        if self.layout.header && self.header.is_none() {
+            return Some(format!("name of column {}", column + 1));
+        }
+        self.one_line.iter().find(|(known, _)| *known == column).map(|(_, what)| (*what).to_owned())
+    }
 }
 
+/// The first names, each shortened: a file that is no table may have thousands, of any length.
 fn listed(names: &[String]) -> String {
-    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+    const NAMES: usize = 12;
+    const CHARS: usize = 40;
+    let mut list: Vec<String> = names
+        .iter()
+        .take(NAMES)
+        .map(|name| match name.char_indices().nth(CHARS) {
+            Some((cut, _)) => format!("{:?}...", &name[..cut]),
+            None => format!("{name:?}"),
+        })
+        .collect();
+    if names.len() > NAMES {
+        list.push(format!("and {} more", names.len() - NAMES));
+    }
+    list.join(", ")
 }

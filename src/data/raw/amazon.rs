@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::literal::{self, Entry};
-use super::{Context, InteractionColumns, Raw, Titles, decode_title, latin1, read_interactions};
+use super::{Context, InteractionColumns, Raw, Titles, decode_title, latin1, read_interactions, trimmed};
 use crate::data::error::Error;
 use crate::data::source::{Lines, SourceFile, find};
 use crate::data::table::Layout;
@@ -37,8 +37,10 @@ impl Amazon {
         };
         let ratings = find_one(format!("ratings_{}.csv", self.category))?;
         let meta = find_one(format!("meta_{}.json.gz", self.category))?;
+        // Ids and numbers need no quotes.
+        let layout = Layout { quotes: false, ..Layout::csv(false) };
         let (interactions, titles) = rayon::join(
-            || read_interactions(&ratings, Layout::csv(false), &InteractionColumns::first_four(), context),
+            || read_interactions(&ratings, layout, &InteractionColumns::first_four(), context),
             || read_meta(&meta, context),
         );
         let ((interactions, ratings), (titles, meta)) = (interactions?, titles?);
@@ -72,14 +74,15 @@ fn read_meta(path: &Path, context: Context<'_>) -> Result<(Titles, SourceFile), 
             byte: problem.byte,
             problem: problem.problem,
         })?;
-        let Some(asin) = asin.filter(|asin| !asin.is_empty()) else {
+        let asin = asin.as_deref().map(trimmed).unwrap_or_default();
+        if asin.is_empty() {
             return Err(Error::NoAsin { path: path.to_owned(), line });
-        };
+        }
         let title = match title {
             Some(title) => decode_title(path, line, &title, TitleEncoding::Utf8)?,
             None => String::new(),
         };
-        titles.insert(path, line, &asin, title.trim())?;
+        titles.insert(path, line, asin, title.trim())?;
     }
     if titles.entries == 0 {
         return Err(Error::Empty { path: path.to_owned(), expected: EXPECTED.to_owned() });

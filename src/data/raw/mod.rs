@@ -125,7 +125,7 @@ pub(crate) struct Context<'a> {
 
 const ROWS_PER_EVENT: u64 = 1 << 18;
 
-/// Read a file of interactions: one pass, no allocation a row.
+/// Read a file of interactions: one pass, no allocation a row. Blanks around ids and numbers go.
 pub(crate) fn read_interactions(
     path: &Path,
     layout: Layout,
@@ -142,6 +142,22 @@ pub(crate) fn read_interactions(
         Some(column) => Some(table.column(column)?),
         None => return Err(Error::NoRatingColumn { path: path.to_owned(), min_rating: context.min_rating }),
     };
+    let chosen = [
+        ("user", Some(&columns.user), Some(user_column)),
+        ("item", Some(&columns.item), Some(item_column)),
+        ("rating", columns.rating.as_ref(), rating_column),
+        ("time", columns.time.as_ref(), time_column),
+    ];
+    check_columns(&table, &chosen)?;
+    table.expect_one_line(user_column, "user id");
+    table.expect_one_line(item_column, "item id");
+    if let Some(column) = time_column {
+        table.expect_one_line(column, "time");
+    }
+    // A stray quote swallows rows whether or not its column is read.
+    if let Some(column) = columns.rating.as_ref().and_then(|column| table.column(column).ok()) {
+        table.expect_one_line(column, "rating");
+    }
     let mut data = Interactions::default();
     let mut times = Times::default();
     let mut pending = Pending::default();
@@ -188,6 +204,41 @@ pub(crate) fn read_interactions(
     Ok((data, file))
 }
 
+/// What a column holds, how it was chosen, and its index if it is read.
+type Chosen<'a> = (&'static str, Option<&'a ColumnRef>, Option<usize>);
+
+/// Two choices must not be one column, and a header's cell above numbers must not be a number: then the file has no
+/// header, which only columns chosen by name would tell.
+fn check_columns(table: &Table, chosen: &[Chosen<'_>]) -> Result<(), Error> {
+    let kind = if table.typed() { "field" } else { "column" };
+    for (at, &(what, choice, column)) in chosen.iter().enumerate() {
+        let Some(column) = column else { continue };
+        if let Some((other, ..)) = chosen[..at].iter().find(|chosen| chosen.2 == Some(column)) {
+            return Err(Error::ColumnChoice {
+                path: table.path().to_owned(),
+                problem: format!(
+                    "dataset.{other}_{kind} and dataset.{what}_{kind} are both column {}; choose one for each",
+                    column + 1
+                ),
+            });
+        }
+        if matches!(choice, Some(ColumnRef::Position(_)))
+            && matches!(what, "rating" | "time")
+            && let Some((cell, line)) = table.header_cell(column)
+            && number(cell.as_bytes()).is_some()
+        {
+            return Err(Error::HeaderIsRow {
+                path: table.path().to_owned(),
+                line,
+                what,
+                column: column + 1,
+                found: shown(cell.as_bytes()),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Read a delimited file of titles. `clean` turns the decoded text into the title.
 pub(crate) fn read_titles(
     path: &Path,
@@ -200,12 +251,10 @@ pub(crate) fn read_titles(
     let mut table = Table::open(path, layout, EXPECTED)?;
     let id_column = table.column(columns.0)?;
     let title_column = table.column(columns.1)?;
+    table.expect_one_line(id_column, "item id");
     let mut titles = Titles::default();
     while table.advance()? {
-        let id = table.field(id_column, "item")?;
-        if id.is_empty() {
-            return Err(empty_id(&table, "item"));
-        }
+        let id = id(&table, table.field(id_column, "item")?, "item")?;
         let title =
             decode_title(path, table.line(), table.field(title_column, "title")?, context.title_encoding)?;
         titles.insert(path, table.line(), id, &clean(&title))?;
@@ -268,15 +317,18 @@ impl Pending {
     }
 }
 
-/// An id, checked while its line is at hand.
+/// An id without the blanks around it, checked while its line is at hand.
 fn id<'a>(table: &Table, id: &'a [u8], what: &'static str) -> Result<&'a [u8], Error> {
-    if id.is_empty() {
-        return Err(empty_id(table, what));
-    }
-    match std::str::from_utf8(id) {
-        Ok(_) => Ok(id),
+    match std::str::from_utf8(id).map(str::trim) {
+        Ok("") => Err(empty_id(table, what)),
+        Ok(id) => Ok(id.as_bytes()),
         Err(_) => Err(refusal(&Refused::NotUtf8, table.path(), table.line(), what, id, what)),
     }
+}
+
+/// An id without the blanks around it; what is not UTF-8 is left to the interner to refuse.
+pub(crate) fn trimmed(id: &[u8]) -> &[u8] {
+    std::str::from_utf8(id).map_or(id, |id| id.trim().as_bytes())
 }
 
 /// Take an id that no file named.

@@ -1,15 +1,14 @@
 //! MovieLens ml-latest-small: `ratings.csv` and `movies.csv`, comma-separated with a header.
 
+use std::path::{Path, PathBuf};
+
 use super::{Context, InteractionColumns, Raw, read_interactions, read_titles};
 use crate::data::error::Error;
-use crate::data::source::find;
 use crate::data::table::Layout;
 use crate::experiment::ColumnRef;
 
 pub(crate) fn read(context: Context<'_>) -> Result<Raw, Error> {
-    let next = "get it with `bench fetch ml-100k`, or name the folder that holds it with --data-dir";
-    let ratings = find(context.data_dir, &["ml-latest-small/ratings.csv", "ratings.csv"], next)?;
-    let movies = find(context.data_dir, &["ml-latest-small/movies.csv", "movies.csv"], next)?;
+    let (ratings, movies) = locate(context.data_dir)?;
     let columns = InteractionColumns::named("userId", "movieId", "rating", "timestamp");
     let id = ColumnRef::Name("movieId".to_owned());
     let title = ColumnRef::Name("title".to_owned());
@@ -24,6 +23,33 @@ pub(crate) fn read(context: Context<'_>) -> Result<Raw, Error> {
         titles: Some(titles),
         source_files: vec![ratings, movies],
     })
+}
+
+/// `ratings.csv` and `movies.csv` of one folder, the upstream one or the data folder itself: ids of another release would
+/// name other movies.
+fn locate(data_dir: &Path) -> Result<(PathBuf, PathBuf), Error> {
+    let pairs = [data_dir.join("ml-latest-small"), data_dir.to_owned()]
+        .map(|folder| (folder.join("ratings.csv"), folder.join("movies.csv")));
+    let there = pairs.each_ref().map(|(ratings, movies)| (ratings.is_file(), movies.is_file()));
+    let [upstream, own] = pairs;
+    let missing = |path| {
+        let next = "get it with `bench fetch ml-100k`, or name the folder that holds it with --data-dir";
+        Err(Error::Missing { path, next: next.to_owned() })
+    };
+    let apart = |first, second| {
+        let next = "get both with `bench fetch ml-100k`".to_owned();
+        Err(Error::Apart { first, second, next })
+    };
+    match there {
+        [(true, true), _] => Ok(upstream),
+        [_, (true, true)] => Ok(own),
+        [(true, false), (false, true)] => apart(upstream.0, own.1),
+        [(false, true), (true, false)] => apart(own.0, upstream.1),
+        [(true, false), _] => missing(upstream.1),
+        [(false, false), (true, false)] => missing(own.1),
+        [(false, false), (false, true)] => missing(own.0),
+        [(false, _), _] => missing(upstream.0),
+    }
 }
 
 /// A title of movies.csv as the reference writes it (protocol, section 1).

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use bench::data::{Dataset, Split};
 use bench::events::{Event, Reporter, Silent};
-use bench::experiment::{ColumnRef, CsvSpec, DatasetSource, DatasetSpec};
+use bench::experiment::{ColumnRef, CsvSpec, DatasetSource, DatasetSpec, RecBoleSpec};
 
 use super::formats::{RATINGS, TITLES, csv, folder, gzip, uncored};
 
@@ -171,6 +171,171 @@ fn a_row_of_the_wrong_width_is_named_with_its_line_under_any_line_end() {
     assert_eq!(
         of_ratings(b"user,item,rating,timestamp\nann,,1,1\n"),
         "DIR/ratings.csv:2: the item is empty, expected an id"
+    );
+    assert_eq!(
+        of_ratings(b"user,item,rating,timestamp\n \t,x,1,1\n"),
+        "DIR/ratings.csv:2: the user is empty, expected an id",
+        "blanks are no id"
+    );
+}
+
+#[test]
+fn a_stray_quote_is_an_error_and_swallows_no_rows() {
+    let header = "user,item,rating,timestamp\n";
+    let next = "close or remove it, or set dataset.quotes = false if quotes are text";
+    // Fifty whole rows lie between the two quotes.
+    let rows = "ann,x,1,1\n".repeat(50);
+    assert_eq!(
+        of_ratings(format!("{header}ann,y,1,1\n\"u1,i1,5,3\n{rows}u2\",i3,6,4\n").as_bytes()),
+        format!(
+            "DIR/ratings.csv:3: the quote that opens the user id \"u1,i1,5,3\" is not closed on its line; {next}"
+        )
+    );
+    assert_eq!(
+        of_ratings(format!("{header}\r\nann,\"x\r\ny\",1,1\r\n").as_bytes()),
+        format!(
+            "DIR/ratings.csv:3: the quote that opens the item id \"x\" is not closed on its line; {next}"
+        )
+    );
+    assert_eq!(
+        of_ratings(format!("{header}ann,x,1,\"1\n\"\n").as_bytes()),
+        format!("DIR/ratings.csv:2: the quote that opens the time \"1\" is not closed on its line; {next}")
+    );
+    assert_eq!(
+        of_ratings(b"user,\"item,rating,timestamp\nann,x,1,1\nann,y\",1,1\n"),
+        format!(
+            "DIR/ratings.csv:1: the quote that opens the name of column 2 \"item,rating,timestamp\" \
+             is not closed on its line; {next}"
+        )
+    );
+    assert_eq!(
+        of_titles(b"item,title\n\"w,Wool\nx\",X\n"),
+        format!(
+            "DIR/titles.csv:2: the quote that opens the item id \"w,Wool\" is not closed on its line; {next}"
+        )
+    );
+    // The rating need not be read to be guarded.
+    let spec = CsvSpec { rating: Some(ColumnRef::Name("rating".to_owned())), ..csv() };
+    let ratings = format!("{header}ann,x,\"5,1\nann,y,5\",1\n");
+    let folder = folder(&[("ratings.csv", ratings.as_bytes()), ("titles.csv", TITLES.as_bytes())]);
+    assert_eq!(
+        message(&uncored(DatasetSource::Csv(spec)), folder.path()),
+        format!(
+            "DIR/ratings.csv:2: the quote that opens the rating \"5,1\" is not closed on its line; {next}"
+        )
+    );
+}
+
+#[test]
+fn text_after_a_closing_quote_is_an_error() {
+    let expected = "expected the delimiter or the end of the line; \
+        write quotes inside a quoted field twice, or set dataset.quotes = false if quotes are text";
+    assert_eq!(
+        of_ratings(b"user,item,rating,timestamp\nann,\"u1\"x,1,1\n"),
+        format!("DIR/ratings.csv:2: \"x,1,1\" follows the closing quote of column 2, {expected}")
+    );
+    // A stray quote in a title reaches to the next title that is quoted.
+    assert_eq!(
+        of_titles(b"item,title\nw,\"Wool\nx,X\ny,\"Yarn\"\n"),
+        format!(
+            "DIR/titles.csv:4: \"Yarn\\\"\" follows the closing quote of column 2 (opened on line 2), {expected}"
+        )
+    );
+}
+
+#[test]
+fn columns_that_cannot_be_told_apart_are_an_error() {
+    assert_eq!(
+        of_ratings(b"user,item,rating,item,timestamp\nann,x,1,y,1\n"),
+        "DIR/ratings.csv:1: columns 2 and 4 are both named \"item\"; rename one of them"
+    );
+    let of_spec = |ratings: &str, spec: CsvSpec| {
+        let folder = folder(&[("ratings.csv", ratings.as_bytes()), ("titles.csv", TITLES.as_bytes())]);
+        message(&uncored(DatasetSource::Csv(spec)), folder.path())
+    };
+    let (name, position) = (|name: &str| ColumnRef::Name(name.to_owned()), ColumnRef::Position);
+    assert_eq!(
+        of_spec(RATINGS, CsvSpec { item: position(1), ..csv() }),
+        "DIR/ratings.csv: dataset.user_column and dataset.item_column are both column 1; choose one for each"
+    );
+    assert_eq!(
+        of_spec(RATINGS, CsvSpec { time: Some(name("item")), ..csv() }),
+        "DIR/ratings.csv: dataset.item_column and dataset.time_column are both column 2; choose one for each"
+    );
+    let inter = "user_id:token\titem_id:token\na\tx\n";
+    let folder = folder(&[("toy.inter", inter.as_bytes())]);
+    let spec = RecBoleSpec {
+        item_field: "user_id".to_owned(),
+        time_field: None,
+        ..RecBoleSpec::new("toy.inter".into(), None)
+    };
+    assert_eq!(
+        message(&uncored(DatasetSource::RecBole(spec)), folder.path()),
+        "DIR/toy.inter: dataset.user_field and dataset.item_field are both column 1; choose one for each"
+    );
+}
+
+#[test]
+fn a_first_row_of_numbers_is_not_taken_for_a_header() {
+    let folder = folder(&[("ratings.csv", b"ann,x,5,978300760\nann,y,4,978300761\n")]);
+    let at = ColumnRef::Position;
+    let spec = CsvSpec { user: at(1), item: at(2), time: Some(at(4)), titles: None, ..csv() };
+    assert_eq!(
+        message(&uncored(DatasetSource::Csv(spec.clone())), folder.path()),
+        "DIR/ratings.csv:1: the first row was taken as the header, but its time (column 4) is \"978300760\", a number; \
+         set dataset.header = false if the file has no header"
+    );
+    let rated = CsvSpec { rating: Some(at(3)), time: None, ..spec.clone() };
+    assert_eq!(
+        message(&DatasetSpec { min_rating: 1.0, ..uncored(DatasetSource::Csv(rated)) }, folder.path()),
+        "DIR/ratings.csv:1: the first row was taken as the header, but its rating (column 3) is \"5\", a number; \
+         set dataset.header = false if the file has no header"
+    );
+    let headless = uncored(DatasetSource::Csv(CsvSpec { header: false, ..spec }));
+    assert_eq!(Dataset::load(&headless, folder.path(), &Silent).unwrap().report.rows_read, 2);
+}
+
+#[test]
+fn halves_of_movielens_in_two_folders_are_not_joined() {
+    let ratings = &b"userId,movieId,rating,timestamp\n1,1,5,1\n"[..];
+    let movies = &b"movieId,title,genres\n1,Alien (1979),Action\n"[..];
+    let of_files = |files: &[(&str, &[u8])]| {
+        message(&DatasetSpec::new(DatasetSource::Ml100k), folder(files).path())
+            .replace("/ml-latest-small/", "/UP/")
+    };
+    assert_eq!(
+        of_files(&[("ml-latest-small/ratings.csv", ratings), ("movies.csv", movies)]),
+        "DIR/UP/ratings.csv and DIR/movies.csv: one file in each of two folders, expected both in one; \
+         put them together, or get both with `bench fetch ml-100k`"
+    );
+    assert_eq!(
+        of_files(&[("ml-latest-small/movies.csv", movies), ("ratings.csv", ratings)]),
+        "DIR/ratings.csv and DIR/UP/movies.csv: one file in each of two folders, expected both in one; \
+         put them together, or get both with `bench fetch ml-100k`"
+    );
+    let next =
+        "no such file; get it with `bench fetch ml-100k`, or name the folder that holds it with --data-dir";
+    assert_eq!(of_files(&[("ratings.csv", ratings)]), format!("DIR/movies.csv: {next}"));
+    assert_eq!(of_files(&[("movies.csv", movies)]), format!("DIR/ratings.csv: {next}"));
+    assert_eq!(of_files(&[("ml-latest-small/ratings.csv", ratings)]), format!("DIR/UP/movies.csv: {next}"));
+}
+
+#[test]
+fn a_file_that_is_no_table_gets_a_short_message() {
+    let names: Vec<String> = (0..500).map(|n| format!("c{n}")).collect();
+    assert_eq!(
+        of_ratings(format!("{}\n1\n", names.join(",")).as_bytes()),
+        "DIR/ratings.csv:1: no column \"user\"; the columns are \"c0\", \"c1\", \"c2\", \"c3\", \"c4\", \"c5\", \"c6\", \
+         \"c7\", \"c8\", \"c9\", \"c10\", \"c11\", and 488 more"
+    );
+    assert_eq!(
+        of_ratings(format!("user,{}\n1\n", "é".repeat(41)).as_bytes()),
+        format!("DIR/ratings.csv:1: no column \"item\"; the columns are \"user\", \"{}\"...", "é".repeat(40))
+    );
+    assert_eq!(
+        of_ratings(RATINGS.replace('\n', "\r").as_bytes()),
+        "DIR/ratings.csv:1: a carriage return inside the first row, expected lines that end in LF or CRLF; \
+         save the file with LF line ends"
     );
 }
 

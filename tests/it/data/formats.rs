@@ -172,6 +172,48 @@ fn line_ends_byte_order_marks_blank_lines_compression_and_delimiters_change_noth
 }
 
 #[test]
+fn blanks_around_ids_and_numbers_change_nothing() {
+    let padded = RATINGS.replace(',', " ,\t ").replace('\n', " \n").replace("\nbob", "\n  bob");
+    let titles = TITLES.replace("x,", " x ,").replace("z,", "\"z \",");
+    let folder = folder(&[("ratings.csv", padded.as_bytes()), ("titles.csv", titles.as_bytes())]);
+    let dataset = load(&uncored(DatasetSource::Csv(csv())), folder.path());
+    assert_eq!(raw(&dataset), ["ann: y z x", "bob: y w x z"]);
+    assert_eq!(dataset.items[3].title, "Zoë");
+}
+
+#[test]
+fn times_in_nanoseconds_do_not_tie() {
+    let text = "1,3,1365984000000000003\n1,1,1365984000000000001\n1,2,1365984000000000002\n";
+    let folder = folder(&[("ratings.csv", text.as_bytes())]);
+    let at = ColumnRef::Position;
+    let spec = CsvSpec { titles: None, header: false, user: at(1), item: at(2), time: Some(at(3)), ..csv() };
+    let spec = DatasetSpec { tie_rule: TieRule::FileOrder, ..uncored(DatasetSource::Csv(spec)) };
+    let dataset = load(&spec, folder.path());
+    assert_eq!(raw(&dataset), ["1: 1 2 3"]);
+    assert_eq!(dataset.report.users_with_ties, 0);
+}
+
+#[test]
+fn movielens_files_are_found_in_the_upstream_folder_or_in_the_data_folder_itself() {
+    let ratings = &b"userId,movieId,rating,timestamp\n1,1,5,1\n"[..];
+    let movies = &b"movieId,title,genres\n1,Alien (1979),Horror\n"[..];
+    for below in ["", "ml-latest-small/"] {
+        let (first, second) = (format!("{below}ratings.csv"), format!("{below}movies.csv"));
+        let folder = folder(&[(&first, ratings), (&second, movies)]);
+        let dataset = load(&uncored(DatasetSource::Ml100k), folder.path());
+        let files: Vec<&str> = dataset.source_files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(files, [first, second]);
+    }
+}
+
+#[test]
+fn quotes_are_text_in_amazon_ratings() {
+    let meta = &br#"{"asin": "\"B1", "title": "One"}"#[..];
+    let folder = folder(&[("ratings_Beauty.csv", b"\"u1,\"B1,5,1\n"), ("meta_Beauty.json", meta)]);
+    assert_eq!(raw(&load(&uncored(DatasetSource::Beauty), folder.path())), ["\"u1: \"B1"]);
+}
+
+#[test]
 fn recbole_files_give_the_same_sequences() {
     let inter = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n\
         ann\tx\t5\t30.0\nann\ty\t3\t1E1\nann\tz\t4\t20\nbob\ty\t1\t1\nbob\tx\t2\t2\nbob\tw\t3\t2\nbob\tz\t4\t3\n";

@@ -194,6 +194,16 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A folder without any file of published numbers.
+    #[error(
+        "{}: no file of published numbers (*.toml) in this folder; name the folder that has them, or leave --baselines-dir out \
+         for those built in",
+        path.display()
+    )]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Everything that is wrong with a file, one line each.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Problem>),
@@ -229,6 +239,26 @@ impl Baseline {
             .iter()
             .filter(move |row| row.dataset == dataset && row.method == method && row.scope == scope)
     }
+}
+
+/// Every `.toml` file of a folder, in the order of their names.
+///
+/// # Errors
+/// If the folder, an entry of it or a file cannot be read, or there is no such file; all problems of the first wrong file.
+pub fn load_folder(folder: &Path) -> Result<Vec<Baseline>, Error> {
+    let fail = |source| Error::Read { path: folder.to_owned(), source };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    if paths.is_empty() {
+        return Err(Error::Empty { path: folder.to_owned() });
+    }
+    paths.sort();
+    paths.iter().map(|path| Baseline::load(path)).collect()
 }
 
 const BUILT_IN: [(&str, &str); 6] = [

@@ -52,13 +52,13 @@ pub struct Common {
     /// Folder of reports
     #[arg(long, global = true, value_name = "DIR", env = "BENCH_REPORTS_DIR", default_value = "reports")]
     pub reports_dir: PathBuf,
-    /// Folder of published numbers; without such a folder, those built in
-    #[arg(long, global = true, value_name = "DIR", env = "BENCH_BASELINES_DIR", default_value = "baselines")]
-    pub baselines_dir: PathBuf,
+    /// Folder of published numbers [default: baselines; where there is none, those built in]
+    #[arg(long, global = true, value_name = "DIR", env = "BENCH_BASELINES_DIR")]
+    pub baselines_dir: Option<PathBuf>,
     /// Threads to compute with; results do not depend on it [default: one for each core]
     #[arg(long, global = true, value_name = "N", env = "BENCH_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
-    /// Say nothing but errors and the paths of what was written
+    /// Say nothing but errors, warnings and the paths of what was written
     #[arg(short, long, global = true, env = "BENCH_QUIET", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
     /// Colours; NO_COLOR switches them off too

@@ -25,7 +25,8 @@ pub fn doctor(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
     for (what, folder) in
         [("runs", &common.runs_dir), ("reports", &common.reports_dir), ("data", &common.data_dir)]
     {
-        let free = free_bytes(folder).map_or_else(String::new, |free| format!(", {} free", bytes(free)));
+        let free = crate::run::atomic::free_bytes(folder)
+            .map_or_else(String::new, |free| format!(", {} free", bytes(free)));
         let state = if folder.is_dir() { "" } else { " (not there yet)" };
         line(what, format!("{}{state}{free}", folder.display()))?;
     }
@@ -71,18 +72,4 @@ fn memory() -> Option<(u64, u64)> {
         Some(rest.trim_start_matches(':').trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
     };
     Some((field("MemTotal")?, field("MemAvailable")?))
-}
-
-/// Bytes that may still be written to the disk of a folder or of the nearest folder above it that exists.
-#[cfg(unix)]
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let absolute = std::path::absolute(folder).ok()?;
-    let there = absolute.ancestors().find(|path| path.is_dir())?;
-    let disk = rustix::fs::statvfs(there).ok()?;
-    Some(disk.f_bavail * disk.f_frsize)
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_folder: &Path) -> Option<u64> {
-    None
 }

@@ -38,7 +38,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // It fails only if there are threads already, which nothing before this line starts.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
     }
-    match command(&args) {
+    let done = crate::nn::simd::requested()
+        .map_err(|message| Failure::new(Exit::Usage, message))
+        .and_then(|_| command(&args));
+    match done {
         Ok(exit) => exit.into(),
         Err(failure) => {
             output::error(&failure);

@@ -29,7 +29,11 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
         out.print(&format!("\nMissing:\n{}", missing.join("\n")))?;
     }
     let mut exit = Exit::Ok;
-    for Planned { experiment, broken, .. } in &planned {
+    for Planned { experiment, broken, refused, .. } in &planned {
+        for (seed, error) in refused {
+            output::error(&Failure::new(Exit::RunFailed, format!("{experiment}, seed {seed}: {error}")));
+            exit = Exit::RunFailed;
+        }
         if let Some(error) = broken {
             output::error(&Failure::new(Exit::Invalid, format!("{experiment}: {error}")));
             exit = Exit::Invalid;
@@ -45,12 +49,14 @@ fn rows(planned: &Planned) -> Vec<[String; 5]> {
         by_fate.entry(*fate).or_default().push(*seed);
     }
     let row = |(fate, seeds): (Fate, Vec<u64>)| {
-        let cost = planned.cost.filter(|_| fate == Fate::Compute);
+        let cost = planned.cost.filter(|_| fate.computes());
         let n = seeds.len() as f64;
         let state = match fate {
             Fate::Stored => "stored".to_owned(),
+            Fate::Again => "damaged, would run again".to_owned(),
             Fate::Compute => "would run".to_owned(),
             Fate::Shared => "shared with a run above".to_owned(),
+            Fate::Refused => "cannot be read, see below".to_owned(),
             Fate::Waiting => waiting(planned),
             Fate::Broken => "invalid, see below".to_owned(),
         };
@@ -73,18 +79,22 @@ fn waiting(planned: &Planned) -> String {
 }
 
 fn totals(planned: &[Planned]) -> String {
-    let count = |wanted: Fate| {
-        planned.iter().flat_map(|planned| &planned.seeds).filter(|(_, fate)| *fate == wanted).count()
+    let count = |wanted: &dyn Fn(Fate) -> bool| {
+        planned.iter().flat_map(|planned| &planned.seeds).filter(|(_, fate)| wanted(*fate)).count()
     };
     let (mut likely, mut most, mut estimated) = (0.0, 0.0, false);
     for experiment in planned {
         let Some(cost) = experiment.cost else { continue };
-        let n = experiment.seeds.iter().filter(|(_, fate)| *fate == Fate::Compute).count() as f64;
+        let n = experiment.seeds.iter().filter(|(_, fate)| fate.computes()).count() as f64;
         likely += n * cost.seconds;
         most += n * cost.most_seconds;
         estimated |= !experiment.measured;
     }
-    let (compute, stored, waiting) = (count(Fate::Compute), count(Fate::Stored), count(Fate::Waiting));
+    let (compute, stored, waiting) = (
+        count(&|fate| fate.computes()),
+        count(&|fate| fate == Fate::Stored),
+        count(&|fate| fate == Fate::Waiting),
+    );
     let mut text = format!("{compute} to run, {stored} stored, {waiting} waiting");
     if compute > 0 {
         text.push_str(&format!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 
 use super::args::Common;
-use crate::events::{Event, Reporter, Silent};
+use crate::events::{Event, Reporter};
 
 /// How soon a stage says where it is when nobody looks at a terminal.
 const FIRST_LINE: Duration = Duration::from_secs(10);
@@ -17,11 +17,22 @@ const LAST_LINE: Duration = Duration::from_secs(120);
 /// The reporter that suits the options and the standard error.
 pub fn reporter(common: &Common) -> Arc<dyn Reporter> {
     if common.quiet {
-        Arc::new(Silent)
+        Arc::new(Quiet)
     } else if io::stderr().is_terminal() {
         Arc::new(Bars::default())
     } else {
         Arc::new(Lines::default())
+    }
+}
+
+/// Warnings alone: whoever wants no progress still wants to know that a result may not be what it seems.
+struct Quiet;
+
+impl Reporter for Quiet {
+    fn emit(&self, event: Event<'_>) {
+        if let Event::Warning(text) = event {
+            line(&format!("warning: {text}"));
+        }
     }
 }
 

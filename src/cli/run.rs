@@ -40,6 +40,7 @@ pub fn folders(common: &Common) -> Folders {
         runs: common.runs_dir.clone(),
         reports: common.reports_dir.clone(),
         baselines: common.baselines_dir.clone(),
+        rescue: std::env::temp_dir(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What can go wrong between an experiment and its report.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::{baseline, data, report, retrieve, run};
@@ -26,6 +27,35 @@ pub enum Error {
     /// Published numbers that cannot be read.
     #[error(transparent)]
     Baseline(#[from] baseline::Error),
+    /// A finished run that could not be stored, but kept elsewhere.
+    #[error(
+        "{source}; the finished seed {seed} is kept as {}: move that folder to {} before, and it is not computed again",
+        kept.display(),
+        place.display()
+    )]
+    Kept {
+        /// The seed.
+        seed: u64,
+        /// Where the cell is.
+        kept: PathBuf,
+        /// Where it belongs.
+        place: PathBuf,
+        /// Why it is not there.
+        source: run::Error,
+    },
+    /// A finished run that could be kept nowhere.
+    #[error(
+        "{source}; seed {seed} was finished and is lost, because it could not be kept in the folder of temporary files \
+         either ({rescue}): the next run computes it again; the seeds that were stored before it are intact"
+    )]
+    Lost {
+        /// The seed.
+        seed: u64,
+        /// Why it could not be stored.
+        source: run::Error,
+        /// Why it could not be kept elsewhere.
+        rescue: run::Error,
+    },
     /// Stored cells of one experiment and seed that differ.
     #[error(
         "seed {seed} is stored for {splits} different versions of the data, and the data are not here to \
@@ -49,8 +79,19 @@ impl Error {
     /// Whether a file could not be written. Then nothing that follows can be kept either.
     #[must_use]
     pub const fn is_output(&self) -> bool {
-        use run::Error::{DiskFull, Encode, InTheWay, NotWritable, Write};
+        use run::Error::{DiskFull, Encode, InTheWay, NoRoom, NotWritable, Write};
+        if matches!(self, Self::Kept { .. } | Self::Lost { .. }) {
+            return true;
+        }
         let (Self::Run(error) | Self::Report(report::Error::Run(error))) = self else { return false };
-        matches!(error, DiskFull { .. } | NotWritable { .. } | InTheWay { .. } | Write { .. } | Encode { .. })
+        matches!(
+            error,
+            DiskFull { .. }
+                | NoRoom { .. }
+                | NotWritable { .. }
+                | InTheWay { .. }
+                | Write { .. }
+                | Encode { .. }
+        )
     }
 }

@@ -73,7 +73,7 @@ fn lru(spec: &LruSpec, split: &Split, flops: f64, fixed: u64) -> Cost {
     let layer = blocks * (8.0 * c * d + 4.0 * d * f);
     // The backward pass is two products for each of the forward's.
     let step = 3.0 * positions_per_step * (layer + 2.0 * d * v);
-    let weights = v * (d + 1.0) + blocks * (4.0 * c * d + 2.0 * d * f);
+    let weights = weights(spec, split.n_items);
     // Four arrays of f32 are read, three are written.
     let update = STEP_SECONDS + 28.0 * weights / MEMORY_SPEED;
     let users = split.test.len() as f64;
@@ -97,6 +97,25 @@ fn lru(spec: &LruSpec, split: &Split, flops: f64, fixed: u64) -> Cost {
         most_seconds: seconds(most_steps),
         memory_bytes: fixed + memory as u64,
     }
+}
+
+/// Trained parameters of a model but the vectors of its biases and norms.
+fn weights(spec: &LruSpec, items: usize) -> f64 {
+    let [d, c, f, v, blocks] =
+        [spec.hidden_dim, spec.state_dim, spec.feed_forward_dim, items + 1, spec.blocks].map(|n| n as f64);
+    v * (d + 1.0) + blocks * (4.0 * c * d + 2.0 * d * f)
+}
+
+/// About the bytes of the stored cell of one seed: candidates, scores, ranks and targets of both parts, the weights, and
+/// some for the rest.
+#[must_use]
+pub fn stored_bytes(experiment: &Experiment, split: &Split) -> u64 {
+    let (users, k) = (split.test.len() as u64, u64::from(experiment.evaluation.candidates));
+    let weights = match &experiment.retriever {
+        RetrieverSpec::Lru(spec) => 4 * weights(spec, split.n_items) as u64,
+        RetrieverSpec::Popularity | RetrieverSpec::Random => 0,
+    };
+    16 * users * (k + 1) + weights + (64 << 10)
 }
 
 /// Operations a second of this machine's matrix products in the shape that training has most of; takes some 50 ms.

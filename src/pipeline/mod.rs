@@ -16,11 +16,11 @@ mod tables;
 
 use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::Experiment;
-use crate::run::{Cell, CellKey, Found, Store, atomic};
+use crate::run::{Cell, CellKey, Expected, Found, Store, atomic};
 use crate::seed::Seed;
 
 pub use error::Error;
-pub use estimate::{Cost, METHOD, estimate, matrix_speed};
+pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
 pub use job::{Job, Need, State, retrieval_key};
 pub use outcome::{Ending, Outcome, Summary};
 pub use plan::{Fate, Planned, plan};
@@ -53,7 +53,7 @@ pub struct Options<'a> {
 pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary, Error> {
     let folders = options.folders;
     check_folders(&experiments, folders)?;
-    let baselines = published(&folders.baselines)?;
+    let baselines = published(folders.baselines.as_deref())?;
     let store = Store::new(&folders.runs);
     let jobs = prepare(experiments, &folders.data, options.reporter);
     let hopeless = !options.keep_going && jobs.iter().any(|job| matches!(job.state, State::Broken(_)));
@@ -137,20 +137,52 @@ fn one_seed(
 ) -> Result<(Cell, bool), Error> {
     let (name, reporter) = (&experiment.name, options.reporter);
     let key = retrieval_key(experiment, data, seed);
-    if let Some(cell) = stored(store, &key, reporter)? {
+    let expected = expected(experiment, data, seed);
+    if let Some(cell) = stored(store, &key, Some(&expected), reporter)? {
         reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}: stored already as {key}")));
         return Ok((cell, false));
     }
+    // Before the hours of work is the time to know whether there is room for what comes of them.
+    atomic::check_room(store.root(), &store.cell_dir(&key), stored_bytes(experiment, &data.split))?;
     reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}")));
     let (cell, weights) = compute(experiment, data, seed, reporter, options.interrupt)?;
-    store.save(&key, &cell, weights.as_deref())?;
+    if let Err(source) = store.save(&key, &cell, weights.as_deref()) {
+        return Err(keep(&key, (&cell, weights.as_deref()), store, options.folders, source));
+    }
     // Read back: with the hashes of its files, as every later run sees it.
-    Ok((stored(store, &key, reporter)?.unwrap_or(cell), true))
+    Ok((stored(store, &key, Some(&expected), reporter)?.unwrap_or(cell), true))
+}
+
+/// What is known of a cell without it.
+fn expected<'a>(experiment: &'a Experiment, data: &'a Prepared, seed: Seed) -> Expected<'a> {
+    let retriever = experiment.retriever.kind();
+    Expected { seed: seed.get(), retriever, dataset: &data.record }
+}
+
+/// Keep a finished cell that the store did not take in the folder of temporary files, and say how that went.
+fn keep(
+    key: &CellKey,
+    (cell, weights): (&Cell, Option<&[u8]>),
+    store: &Store,
+    folders: &Folders,
+    source: crate::run::Error,
+) -> Error {
+    let seed = cell.manifest.seed;
+    let rescue = Store::new(folders.rescue.join(format!("bench-rescued-{key}")));
+    match rescue.save(key, cell, weights) {
+        Ok(kept) => Error::Kept { seed, kept, place: store.cell_dir(key), source },
+        Err(rescue) => Error::Lost { seed, source, rescue },
+    }
 }
 
 /// The whole cell of a key; a damaged one is set aside with a warning.
-fn stored(store: &Store, key: &CellKey, reporter: &dyn Reporter) -> Result<Option<Cell>, Error> {
-    Ok(match store.load(key)? {
+fn stored(
+    store: &Store,
+    key: &CellKey,
+    expected: Option<&Expected<'_>>,
+    reporter: &dyn Reporter,
+) -> Result<Option<Cell>, Error> {
+    Ok(match store.load_as(key, expected)? {
         Found::Complete(cell) => Some(*cell),
         Found::Missing => None,
         Found::Damaged(damage) => {

@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::prepare::prepare;
 use super::record::setting_records;
 use super::tables::{Folders, published, write};
-use super::{Error, Prepared, retrieval_key, stored};
+use super::{Error, Prepared, expected, retrieval_key, stored};
 use crate::events::{Event, Reporter};
 use crate::experiment::Experiment;
 use crate::report::Report;
 use crate::run::{Cell, CellKey, Manifest, RETRIEVAL_STAGE_VERSION, SettingRecord, Store, atomic};
+use crate::seed::Seed;
 
 /// An experiment's name, and its report with the two files, or `None` if nothing is stored for it.
 pub type Rebuilt = (String, Result<Option<(Report, [PathBuf; 2])>, Error>);
@@ -30,7 +31,7 @@ pub fn rebuild(
     reporter: &dyn Reporter,
 ) -> Result<Vec<Rebuilt>, Error> {
     atomic::check_writable(&folders.reports)?;
-    let baselines = published(&folders.baselines)?;
+    let baselines = published(folders.baselines.as_deref())?;
     let store = Store::new(&folders.runs);
     let manifests: Vec<Manifest> = store.list()?.into_iter().filter_map(|cell| cell.manifest.ok()).collect();
     let mut rebuilt = Vec::new();
@@ -60,8 +61,11 @@ fn of_data(
     store: &Store,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Cell>, Error> {
-    let keys = experiment.seeds.iter().map(|&seed| retrieval_key(experiment, data, seed));
-    let cells: Vec<Option<Cell>> = keys.map(|key| stored(store, &key, reporter)).collect::<Result<_, _>>()?;
+    let cell = |&seed: &Seed| {
+        let expected = expected(experiment, data, seed);
+        stored(store, &retrieval_key(experiment, data, seed), Some(&expected), reporter)
+    };
+    let cells: Vec<Option<Cell>> = experiment.seeds.iter().map(cell).collect::<Result<_, _>>()?;
     Ok(cells.into_iter().flatten().collect())
 }
 
@@ -80,7 +84,7 @@ fn of_settings(
         for manifest in manifests {
             let same = manifest.seed == seed.get() && manifest.code.stage_version == RETRIEVAL_STAGE_VERSION;
             let Some(key) = CellKey::from_hex(&manifest.key).filter(|_| same) else { continue };
-            let cell = stored(store, &key, reporter)?;
+            let cell = stored(store, &key, None, reporter)?;
             found.extend(cell.filter(|cell| deciding(&cell.settings) == wanted));
         }
         let splits: BTreeSet<&str> =

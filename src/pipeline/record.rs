@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::data::{Dataset, Split};
 use crate::experiment::{Experiment, LruSpec, Origin, settings_reference};
+use crate::report::thousands;
 use crate::run::{DatasetRecord, SettingRecord, SourceRecord};
 
 /// What a manifest says of a dataset.
@@ -127,18 +128,4 @@ fn word<T: serde::Serialize>(choice: &T) -> String {
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
     }
-}
-
-/// `12345` as `12,345`.
-#[must_use]
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -6,9 +6,9 @@ use super::Error;
 use super::record::setting_records;
 use crate::baseline::{self, Baseline};
 use crate::eval;
-use crate::experiment::{Averaging, Experiment, RetrieverSpec};
+use crate::experiment::{Averaging, Experiment, Origin, RetrieverSpec};
 use crate::report::{self, Report};
-use crate::run::Cell;
+use crate::run::{Cell, SettingRecord};
 
 /// Where things are and go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,22 +19,28 @@ pub struct Folders {
     pub runs: PathBuf,
     /// Reports, a folder for each experiment.
     pub reports: PathBuf,
-    /// Published numbers. If the folder does not exist, those that the program comes with are used.
-    pub baselines: PathBuf,
+    /// Published numbers, if a folder was named; else those of [`BASELINES`] here, if there is one, or those that the program
+    /// comes with.
+    pub baselines: Option<PathBuf>,
+    /// Where a finished run goes that the store does not take.
+    pub rescue: PathBuf,
 }
 
-/// Published numbers: every `.toml` file of the folder, or the built-in ones if there is no such folder.
+/// The folder of published numbers where none is named.
+pub const BASELINES: &str = "baselines";
+
+/// Published numbers: every `.toml` file of the folder that was named. If none was, of [`BASELINES`], or the built-in ones where
+/// that does not exist.
 ///
 /// # Errors
-/// If a file cannot be read; all problems of the first such file.
-pub fn published(folder: &Path) -> Result<Vec<Baseline>, Error> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(baseline::built_in()?) };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    paths.sort();
-    Ok(paths.iter().map(|path| Baseline::load(path)).collect::<Result<_, _>>()?)
+/// If the folder or a file cannot be read, or there is none; all problems of the first such file.
+pub fn published(named: Option<&Path>) -> Result<Vec<Baseline>, Error> {
+    let folder = named.unwrap_or(Path::new(BASELINES));
+    let absent = folder.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    if named.is_none() && absent {
+        return Ok(baseline::built_in()?);
+    }
+    Ok(baseline::load_folder(folder)?)
 }
 
 /// The report of an experiment from its finished cells, in the order of the seeds.
@@ -54,19 +60,45 @@ pub fn build_report(
         (Averaging::Batches, Some(size)) => eval::Averaging::Batches { size },
         _ => eval::Averaging::Users,
     };
+    let mut settings = setting_records(experiment);
+    let warnings: Vec<String> = unused_decay(experiment, &mut settings).into_iter().collect();
     let seeds: Vec<u64> = experiment.seeds.iter().map(|seed| seed.get()).collect();
     Ok(Report::build(&report::Input {
         experiment: &experiment.name,
         description: &experiment.description,
-        settings: &setting_records(experiment),
+        settings: &settings,
         cutoffs: &experiment.evaluation.cutoffs,
         averaging,
         batch_size,
         seeds: &seeds,
         cells,
         baselines,
-        warnings: &[],
+        warnings: &warnings,
     })?)
+}
+
+/// Where the rule overwrites the weight decay, list the one that was used; a warning if another was typed.
+fn unused_decay(experiment: &Experiment, settings: &mut Vec<SettingRecord>) -> Option<String> {
+    const KEY: &str = "retriever.weight_decay";
+    let RetrieverSpec::Lru(spec) = &experiment.retriever else { return None };
+    let used = spec.effective_weight_decay();
+    let at = settings.iter().position(|setting| setting.key == KEY).filter(|_| used != spec.weight_decay)?;
+    let line = SettingRecord {
+        key: format!("{KEY} (used)"),
+        value: used.into(),
+        origin: "retriever.weight_decay_rule".to_owned(),
+        is_default: false,
+        is_quirk: true,
+    };
+    settings.insert(at + 1, line);
+    let origin = &experiment.resolved.settings.iter().find(|setting| setting.key == KEY)?.origin;
+    let typed = matches!(origin, Origin::File { .. } | Origin::Env { .. } | Origin::CommandLine { .. });
+    typed.then(|| {
+        format!(
+            "{KEY} is {} ({origin}), but {used} was used: retriever.weight_decay_rule overwrites it.",
+            spec.weight_decay
+        )
+    })
 }
 
 /// Make the report and write it below `reports`.

@@ -5,7 +5,8 @@ pub(super) const ROUNDING: &str = "Printed numbers are rounded to 4 places from 
     halves to even); results.json has them in full.";
 
 /// `12345` as `12,345`.
-pub(super) fn thousands(number: u64) -> String {
+#[must_use]
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -20,6 +21,16 @@ pub(super) fn thousands(number: u64) -> String {
 /// A metric: 4 places. Rust rounds the exact binary value to nearest, halves to even.
 pub(super) fn metric(value: f64) -> String {
     format!("{value:.4}")
+}
+
+/// The mean length of a sequence as papers print it: 2 places.
+pub(super) fn length(value: f64) -> String {
+    format!("{value:.2}")
+}
+
+/// A density as papers print it: one significant digit and a power of ten, `4e-2`.
+pub(super) fn density(value: f64) -> String {
+    format!("{value:.0e}")
 }
 
 /// A difference, with its sign.

@@ -16,9 +16,10 @@ mod write;
 pub use build::Input;
 pub use compare::RULE;
 pub use error::Error;
+pub use format::thousands;
 pub use markdown::markdown;
 pub use model::{
     Comparison, DatasetSection, PublishedDataset, Report, SCHEMA, SeedResult, Source, Summary, Verdict,
 };
-pub use terminal::{TerminalStyle, terminal};
+pub use terminal::{TerminalStyle, ruled_table, terminal};
 pub use write::{read_results, write_report};

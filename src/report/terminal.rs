@@ -22,7 +22,7 @@ pub struct TerminalStyle {
 pub fn terminal(report: &Report, style: TerminalStyle) -> String {
     let metrics: Vec<Metric> = report.summary.test.keys().copied().collect();
     let summary = &report.summary;
-    let mut rows = Rows { table: table(style), style };
+    let mut rows = Rows { table: ruled_table(style), style };
     rows.header(&report.dataset.ours.name, metrics.iter().map(|metric| metric.short()), "|R|");
     for seed in &report.seeds {
         let values = seed.test.values.values().map(|estimate| metric(estimate.value));
@@ -92,8 +92,9 @@ impl Rows {
     }
 }
 
-/// Rules above, below and under the header, and nothing else.
-fn table(style: TerminalStyle) -> Table {
+/// An empty table with rules above, below and under the header, and nothing else.
+#[must_use]
+pub fn ruled_table(style: TerminalStyle) -> Table {
     let rule = LineStyle::none().fill(if style.unicode { '─' } else { '-' });
     let rule = rule.junction(if style.unicode { '─' } else { '-' });
     let space = ContentLineStyle::none();

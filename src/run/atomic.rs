@@ -77,6 +77,35 @@ pub fn check_writable(folder: &Path) -> Result<(), Error> {
     probe.write_all(&[0; 4096]).map_err(|source| Error::write(folder, source))
 }
 
+/// Prove that the disk of `folder` has room for `needed` bytes. Where the system does not tell, it is taken to
+/// have.
+///
+/// # Errors
+/// [`Error::NoRoom`], told of `place`, where the bytes would go.
+pub fn check_room(folder: &Path, place: &Path, needed: u64) -> Result<(), Error> {
+    match free_bytes(folder) {
+        Some(free) if free < needed => Err(Error::NoRoom { path: place.to_owned(), needed, free }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that may still be written to the disk of a folder or of the nearest folder above it that exists.
+#[must_use]
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        let absolute = std::path::absolute(folder).ok()?;
+        let there = absolute.ancestors().find(|path| path.is_dir())?;
+        let disk = rustix::fs::statvfs(there).ok()?;
+        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
 /// Flush a folder's list of names to the disk, so that a rename in it survives a crash.
 pub(super) fn sync_dir(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }

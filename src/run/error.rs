@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 pub enum Error {
     /// No room left.
     #[error(
-        "write {}: the disk is full; nothing was lost: earlier files are intact; free some space or choose a folder \
-         on another disk, then run again",
+        "write {}: the disk is full; earlier files are intact; free some space or choose a folder on another \
+         disk, then run again",
         path.display()
     )]
     DiskFull {
@@ -19,10 +19,24 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Less room than a cell needs, found before the work.
+    #[error(
+        "write {}: {needed} bytes are needed, but only {free} are free there; nothing was computed; free some space or \
+         choose a folder on another disk, then run again",
+        path.display()
+    )]
+    NoRoom {
+        /// Where the cell would go.
+        path: PathBuf,
+        /// What it needs, in bytes.
+        needed: u64,
+        /// What is free, in bytes.
+        free: u64,
+    },
     /// The folder or file may not be written.
     #[error(
-        "write {}: not writable ({source}); nothing was lost: earlier files are intact; change the permissions of \
-         the folder or choose another, then run again",
+        "write {}: not writable ({source}); earlier files are intact; change the permissions of the \
+         folder or choose another, then run again",
         path.display()
     )]
     NotWritable {
@@ -40,7 +54,7 @@ pub enum Error {
         what: &'static str,
     },
     /// Any other failure to write.
-    #[error("write {}: {source}; nothing was lost: earlier files are intact", path.display())]
+    #[error("write {}: {source}; earlier files are intact", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -82,7 +96,7 @@ impl Error {
     /// Sort a failure to write `path` by what its reader can do about it.
     #[must_use]
     pub fn write(path: &Path, source: io::Error) -> Self {
-        let path = path.to_owned();
+        let (path, source) = (path.to_owned(), bare(source));
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path, source },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -109,6 +123,7 @@ impl Error {
     pub(super) fn at(mut self, place: &Path) -> Self {
         match &mut self {
             Self::DiskFull { path, .. }
+            | Self::NoRoom { path, .. }
             | Self::NotWritable { path, .. }
             | Self::InTheWay { path, .. }
             | Self::Write { path, .. }
@@ -117,5 +132,20 @@ impl Error {
             | Self::Newer { path, .. } => place.clone_into(path),
         }
         self
+    }
+}
+
+/// The system's error without the name of a temporary file: the crate that makes them wraps what the system said as
+/// `Permission denied (os error 13) at path "..."` and keeps the number in the text alone.
+fn bare(error: io::Error) -> io::Error {
+    let number = |error: &io::Error| -> Option<i32> {
+        error.raw_os_error().is_none().then_some(())?;
+        let text = error.to_string();
+        let (before, _) = text.split_once(") at path \"")?;
+        before.rsplit_once("(os error ")?.1.parse().ok()
+    };
+    match number(&error) {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => error,
     }
 }

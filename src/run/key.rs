@@ -16,9 +16,7 @@ impl CellKey {
     /// does not matter.
     #[must_use]
     pub fn of(inputs: &Value) -> Self {
-        let mut text = String::new();
-        canonical(inputs, &mut text);
-        Self(sha256_hex(text.as_bytes()))
+        Self(canonical_sha256(inputs))
     }
 
     /// The key that a manifest names; `None` if the text is no key.
@@ -45,6 +43,13 @@ impl fmt::Display for CellKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.short())
     }
+}
+
+/// SHA-256 in hex of canonical JSON: without spaces and with sorted keys.
+pub(super) fn canonical_sha256(value: &Value) -> String {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    sha256_hex(text.as_bytes())
 }
 
 /// JSON without spaces and with sorted keys, whatever order the map type keeps.

@@ -33,6 +33,11 @@ impl Store {
         let entries = match fs::read_dir(&stage) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                // One of the two is a file. A run would be stopped by the same words.
+                let file = if self.root().is_dir() { &stage } else { self.root() };
+                return Err(Error::write(file, error));
+            }
             Err(error) => return Err(Error::read(&stage, error)),
         };
         let mut found = Vec::new();

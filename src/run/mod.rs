@@ -23,7 +23,7 @@ pub use manifest::{
     SourceRecord, Times, TrainingRecord,
 };
 pub use retrieval::{StoredPart, StoredRetrieval};
-pub use store::{Cell, Damage, Found, Store};
+pub use store::{Cell, Damage, Expected, Found, Glance, Store};
 
 /// Version of the code of the retrieval stage. It is part of every cell's key: raise it when the same settings and
 /// data would give other numbers, and old cells are computed again.

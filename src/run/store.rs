@@ -6,12 +6,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use super::key::canonical_sha256;
 use super::machine::sha256_hex;
 use super::{
-    CellKey, CurvePoint, Error, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord, StoredRetrieval,
-    atomic,
+    CellKey, CurvePoint, DatasetRecord, Error, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord,
+    StoredRetrieval, atomic,
 };
 
 pub(super) const STAGE: &str = "retrieval";
@@ -20,6 +23,8 @@ const RETRIEVAL: &str = "retrieval.safetensors";
 const WEIGHTS: &str = "weights.safetensors";
 const CURVE: &str = "curve.json";
 const CONFIG: &str = "config.json";
+/// The field of a manifest that holds the hash of the others.
+const SEAL: &str = "sha256";
 
 /// One experiment's retriever with one seed, as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +48,30 @@ pub enum Found {
     Missing,
     /// A cell that cannot be trusted. It has been moved out of the way and nothing lies under the key now.
     Damaged(Damage),
+}
+
+/// What is known of a cell without it.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The seed.
+    pub seed: u64,
+    /// `lru`, `popularity` or `random`.
+    pub retriever: &'a str,
+    /// The data as they were read now.
+    pub dataset: &'a DatasetRecord,
+}
+
+/// What a look at a cell shows, without its hashes.
+#[derive(Debug)]
+pub enum Glance {
+    /// Nothing lies there.
+    Missing,
+    /// All files are there with their sizes.
+    Whole(Box<Manifest>),
+    /// It would be set aside and computed again.
+    Damaged,
+    /// It cannot be read: it is of a later version of this program, or the system refuses.
+    Refused(Error),
 }
 
 /// A cell that was set aside.
@@ -110,19 +139,54 @@ impl Store {
     /// # Errors
     /// If the system does not let us read or set aside, or the cell is of a later version of this program.
     pub fn load(&self, key: &CellKey) -> Result<Found, Error> {
+        self.load_as(key, None)
+    }
+
+    /// The same, where a cell whose manifest says other than what is known is damaged too.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub fn load_as(&self, key: &CellKey, expected: Option<&Expected<'_>>) -> Result<Found, Error> {
         let folder = self.cell_dir(key);
         match fs::symlink_metadata(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
             Err(error) => return Err(Error::read(&folder, error)),
             Ok(_) => {}
         }
-        match read_cell(&folder, key) {
+        let read = read_cell(&folder, key).and_then(|cell| match expected {
+            Some(expected) => agrees(&folder, &cell.manifest, expected).map(|()| cell),
+            None => Ok(cell),
+        });
+        match read {
             Ok(cell) => Ok(Found::Complete(Box::new(cell))),
             Err(Broken::Fatal(error)) => Err(error),
             Err(Broken::Damage { path, what }) => match set_aside(&folder)? {
                 Some(set_aside) => Ok(Found::Damaged(Damage { path, what, set_aside })),
                 None => Ok(Found::Missing),
             },
+        }
+    }
+
+    /// What [`Store::load_as`] would find, from the manifest and the sizes of files alone. Nothing is set aside.
+    #[must_use]
+    pub fn glance(&self, key: &CellKey, expected: &Expected<'_>) -> Glance {
+        let folder = self.cell_dir(key);
+        if fs::symlink_metadata(&folder).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Glance::Missing;
+        }
+        let whole = || -> Result<Option<Manifest>, Broken> {
+            let manifest = read_manifest(&folder)?;
+            same_key(&folder, &manifest, key)?;
+            agrees(&folder, &manifest, expected)?;
+            let size = |name: &String| fs::metadata(folder.join(name)).ok().map(|file| file.len());
+            let same = |(name, record): (&String, &FileRecord)| size(name) == Some(record.bytes);
+            let all = manifest.files.iter().all(same);
+            Ok(all.then_some(manifest))
+        };
+        match whole() {
+            Ok(Some(manifest)) => Glance::Whole(Box::new(manifest)),
+            Ok(None) | Err(Broken::Damage { .. }) => Glance::Damaged,
+            Err(Broken::Fatal(error)) => Glance::Refused(error),
         }
     }
 
@@ -171,7 +235,7 @@ impl Store {
             files: records,
             ..cell.manifest.clone()
         };
-        files.push((MANIFEST, atomic::to_json(&folder.join(MANIFEST), &manifest)?));
+        files.push((MANIFEST, atomic::to_json(&folder.join(MANIFEST), &sealed(&folder, &manifest)?)?));
 
         let temporary = temporary_folder(&stage, key).map_err(|source| Error::write(&folder, source))?;
         for (name, bytes) in &files {
@@ -218,12 +282,62 @@ fn record(bytes: &[u8]) -> FileRecord {
     FileRecord { bytes: bytes.len() as u64, sha256: sha256_hex(bytes) }
 }
 
+/// A manifest as it is written: with the hash of its other fields.
+#[derive(Serialize)]
+struct Sealed<'a> {
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+    sha256: String,
+}
+
+fn sealed<'a>(folder: &Path, manifest: &'a Manifest) -> Result<Sealed<'a>, Error> {
+    let path = folder.join(MANIFEST);
+    // Numbers are hashed as they are read back.
+    let bytes = atomic::to_json(&path, manifest)?;
+    let value: Value =
+        serde_json::from_slice(&bytes).map_err(|error| Error::Encode { path, what: error.to_string() })?;
+    Ok(Sealed { manifest, sha256: canonical_sha256(&value) })
+}
+
+fn same_key(folder: &Path, manifest: &Manifest, key: &CellKey) -> Result<(), Broken> {
+    if manifest.key == key.as_str() {
+        return Ok(());
+    }
+    let what = format!("its key is {}; expected {}", manifest.key, key.as_str());
+    Err(Broken::Damage { path: folder.join(MANIFEST), what })
+}
+
+/// Whether a manifest says what is known. Names and texts are not compared: they may change while the content stays.
+fn agrees(folder: &Path, manifest: &Manifest, expected: &Expected<'_>) -> Result<(), Broken> {
+    let facts = |seed: u64, retriever: &str, data: &DatasetRecord| {
+        let sources: Vec<String> =
+            data.sources.iter().map(|file| format!("{} ({} bytes)", file.sha256, file.bytes)).collect();
+        [
+            ("seed", seed.to_string()),
+            ("retriever", retriever.to_owned()),
+            ("dataset.users", data.users.to_string()),
+            ("dataset.items", data.items.to_string()),
+            ("dataset.interactions", data.interactions.to_string()),
+            ("dataset.mean_length", data.mean_length.to_string()),
+            ("dataset.density", data.density.to_string()),
+            ("dataset.split_fingerprint", data.split_fingerprint.clone()),
+            ("dataset.sources", sources.join(", ")),
+        ]
+    };
+    let found = facts(manifest.seed, &manifest.retriever, &manifest.dataset);
+    let wanted = facts(expected.seed, expected.retriever, expected.dataset);
+    for ((name, found), (_, wanted)) in found.into_iter().zip(wanted) {
+        if found != wanted {
+            let what = format!("its {name} is {found}; expected {wanted}");
+            return Err(Broken::Damage { path: folder.join(MANIFEST), what });
+        }
+    }
+    Ok(())
+}
+
 fn read_cell(folder: &Path, key: &CellKey) -> Result<Cell, Broken> {
     let manifest = read_manifest(folder)?;
-    if manifest.key != key.as_str() {
-        let what = format!("its key is {}; expected {}", manifest.key, key.as_str());
-        return Err(Broken::Damage { path: folder.join(MANIFEST), what });
-    }
+    same_key(folder, &manifest, key)?;
     let mut contents = BTreeMap::new();
     for (name, record) in &manifest.files {
         contents.insert(name.as_str(), read_verified(&folder.join(name), record)?);
@@ -236,6 +350,14 @@ fn read_cell(folder: &Path, key: &CellKey) -> Result<Cell, Broken> {
     };
     let retrieval = StoredRetrieval::from_bytes(bytes(RETRIEVAL)?)
         .map_err(|what| Broken::Damage { path: folder.join(RETRIEVAL), what })?;
+    let users = manifest.dataset.users;
+    for (part, found) in [("validation", retrieval.validation.n_users()), ("test", retrieval.test.n_users())]
+    {
+        if found as u64 != users {
+            let what = format!("its dataset has {users} users, but {RETRIEVAL} has {found} in {part}");
+            return Err(Broken::Damage { path: folder.join(MANIFEST), what });
+        }
+    }
     let curve = parse(&folder.join(CURVE), bytes(CURVE)?)?;
     let settings = parse(&folder.join(CONFIG), bytes(CONFIG)?)?;
     Ok(Cell { manifest, retrieval, curve, settings })
@@ -245,12 +367,23 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Broken> {
     let path = folder.join(MANIFEST);
     let bytes = read(&path, "missing: the run that wrote this cell did not finish")?;
     // The version is looked at first: a later format need not have the fields that are known here.
-    let value: serde_json::Value = parse(&path, &bytes)?;
-    match value.get("version").and_then(serde_json::Value::as_u64) {
+    let mut value: Value = parse(&path, &bytes)?;
+    match value.get("version").and_then(Value::as_u64) {
         Some(found) if found > u64::from(MANIFEST_VERSION) => {
             Err(Broken::Fatal(Error::Newer { path, found, known: MANIFEST_VERSION }))
         }
-        Some(_) => parse(&path, &bytes),
+        Some(_) => {
+            // Cells from before there was such a hash are taken without.
+            let seal = value.as_object_mut().and_then(|fields| fields.remove(SEAL));
+            if let Some(seal) = seal {
+                let found = canonical_sha256(&value);
+                if seal.as_str() != Some(found.as_str()) {
+                    let what = format!("SHA-256 {found} of its other fields; it says {seal}");
+                    return Err(Broken::Damage { path, what });
+                }
+            }
+            parse(&path, &bytes)
+        }
         None => Err(Broken::Damage { path, what: "no version".to_owned() }),
     }
 }

@@ -5,7 +5,7 @@ mod results;
 
 use std::fmt::Write as _;
 
-use super::format::{ROUNDING, cell, thousands};
+use super::format::{ROUNDING, cell, density, length, thousands};
 use super::model::Report;
 
 /// A Markdown table under construction.
@@ -87,8 +87,8 @@ fn dataset(report: &Report) -> String {
         thousands(ours.users),
         thousands(ours.items),
         thousands(ours.interactions),
-        ours.mean_length.to_string(),
-        ours.density.to_string(),
+        length(ours.mean_length),
+        density(ours.density),
     ]);
     let mut notes = String::new();
     for published in &report.dataset.published {
@@ -109,7 +109,8 @@ fn dataset(report: &Report) -> String {
     }
     let mut text = format!(
         "## Dataset\n\nAfter preprocessing, held-out items included. Length is interactions / users, density is \
-         interactions / (users x items), both to full digits.{notes}\n\n{}\n",
+         interactions / (users x items), both as papers print them; \
+         results.json has all digits.{notes}\n\n{}\n",
         table.0
     );
     if !ours.preparation.is_empty() {

@@ -145,11 +145,21 @@ pub(super) fn subset(report: &Report) -> String {
     if report.summary.test_retrieved_subset.is_empty() {
         return String::new();
     }
-    // Recall at the number of candidates is 1 by definition here.
+    // Recall at the number of candidates is 1 by definition here, and a cutoff beyond it sees no more of R.
     let shown: Vec<Metric> = metrics(report)
         .into_iter()
-        .filter(|metric| !(metric.kind == MetricKind::Recall && metric.k == report.candidates))
+        .filter(|metric| {
+            metric.k < report.candidates || metric.k == report.candidates && metric.kind != MetricKind::Recall
+        })
         .collect();
+    if shown.is_empty() {
+        return String::new();
+    }
+    // Only where every user weighs the same.
+    let overall = match report.averaging {
+        Averaging::Users => " Overall = this x |R| / |U|, seed by seed.",
+        Averaging::Batches { .. } => "",
+    };
     let mut names = vec!["Test users of R".to_owned()];
     names.extend(shown.iter().map(|metric| metric.short()));
     let mut table = Table::new(&names);
@@ -179,7 +189,7 @@ pub(super) fn subset(report: &Report) -> String {
     }
     format!(
         "## On the retrieved users only\n\nThe same ranks over R, the users whose item is among the candidates: what a \
-         re-ranker starts from. Overall = this x |R| / |U|, seed by seed.{source}\n\n{}\n",
+         re-ranker starts from.{overall}{source}\n\n{}\n",
         table.0
     )
 }

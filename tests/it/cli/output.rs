@@ -71,7 +71,7 @@ fn a_disk_that_fills_up_ends_the_run_and_leaves_no_half_cell() {
     assert!(error.starts_with("error: tiny, seed 1: write runs/retrieval/"), "{error}");
     assert!(
         error.ends_with(
-            ": the disk is full; nothing was lost: earlier files are intact; free some space or choose a folder on another \
+            ": the disk is full; earlier files are intact; free some space or choose a folder on another \
              disk, then run again"
         ),
         "{error}"
@@ -84,7 +84,7 @@ fn a_disk_that_fills_up_ends_the_run_and_leaves_no_half_cell() {
 fn a_full_disk_is_told_before_any_work() {
     let place = Place::tiny();
     let Some(ran) = on_a_small_disk(&place, 64, 64) else { return };
-    let error = "error: write runs: the disk is full; nothing was lost: earlier files are intact; free some space or choose a \
+    let error = "error: write runs: the disk is full; earlier files are intact; free some space or choose a \
                  folder on another disk, then run again";
     let ran = ran.fails(110, &[error]);
     assert!(!ran.stderr.contains("read the data"), "{}", ran.stderr);

@@ -35,7 +35,7 @@ fn a_full_disk_keeps_the_old_file_and_says_so() {
     assert_eq!(
         error.to_string(),
         format!(
-            "write {}: the disk is full; nothing was lost: earlier files are intact; free some space or choose a \
+            "write {}: the disk is full; earlier files are intact; free some space or choose a \
              folder on another disk, then run again",
             path.display()
         )
@@ -68,7 +68,7 @@ fn a_folder_without_write_permission_is_reported_before_the_work() {
     assert_eq!(
         error.to_string(),
         format!(
-            "write {}: not writable (Permission denied (os error 13)); nothing was lost: earlier files are intact; \
+            "write {}: not writable (Permission denied (os error 13)); earlier files are intact; \
              change the permissions of the folder or choose another, then run again",
             closed.display()
         )

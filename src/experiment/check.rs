@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::evaluation_spec::SelectBy;
-use super::problem::Problem;
+use super::problem::{Place, Problem};
 use super::raw::{Entry, Typed};
 use super::schema::{Kind, Spec};
 use super::settings::{self, FILE_ONLY, SECTIONS};
@@ -32,7 +32,8 @@ pub(super) fn entry(entry: &Entry) -> Result<Checked, Problem> {
                 None => problem.help("docs/formats.md lists the settings"),
             });
         }
-        return Err(problem(format!("{key} is not a setting")).help(suggest::for_key(key)));
+        let in_file = matches!(entry.place, Place::File { .. });
+        return Err(problem(format!("{key} is not a setting")).help(suggest::for_key(key, in_file)));
     };
     value(spec, &entry.value)
         .map(|value| Checked { spec, value })

@@ -2,6 +2,7 @@
 //! checked, each with its place.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -119,11 +120,15 @@ impl Layer {
     }
 }
 
+/// Broken lines of one file that are told one by one. Who names a text that is no TOML need not read all of it.
+const MAX_ERRORS: usize = 20;
+
 /// Read TOML. What follows a syntax error is read as far as it can be, so that all problems come at once.
 pub(super) fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
     let lines = Lines::new(path, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut problems: Vec<Problem> = Vec::new();
+    let mut broken: BTreeSet<Option<u32>> = BTreeSet::new();
     for error in errors {
         let place = lines.place(error.span().map_or(0, |span| span.start));
         let mut message = error.message().lines().collect::<Vec<_>>().join("; ");
@@ -132,19 +137,30 @@ pub(super) fn parse(path: &Path, text: &str) -> (Layer, Vec<Problem>) {
             message = format!("{} is written twice", key.trim().replace(char::is_control, " "));
         }
         // One broken line can break the parser more than once; the first time says most.
-        if !problems.iter().any(|known| same_line(&known.place, &place)) {
+        if broken.insert(line(&place)) {
             problems.push(Problem::new(place, format!("not valid TOML: {message}")));
         }
     }
     let mut layer = Layer::default();
     flatten("", table.get_ref(), &lines, &mut layer.entries);
-    layer.entries.retain(|entry| !problems.iter().any(|problem| same_line(&problem.place, &entry.place)));
+    layer.entries.retain(|entry| !broken.contains(&line(&entry.place)));
     layer.entries.sort_by(|a, b| a.place.cmp(&b.place));
+    problems.sort();
+    let more = problems.len().saturating_sub(MAX_ERRORS);
+    problems.truncate(MAX_ERRORS + 1);
+    if more > 0
+        && let Some(first_untold) = problems.last_mut()
+    {
+        first_untold.message = format!("not valid TOML, as are {more} lines in all from here on");
+    }
     (layer, problems)
 }
 
-fn same_line(a: &Place, b: &Place) -> bool {
-    matches!((a, b), (Place::File { line: a, .. }, Place::File { line: b, .. }) if a == b)
+const fn line(place: &Place) -> Option<u32> {
+    match place {
+        Place::File { line, .. } => *line,
+        _ => None,
+    }
 }
 
 fn flatten(prefix: &str, table: &DeTable<'_>, lines: &Lines<'_>, entries: &mut Vec<Entry>) {

@@ -40,6 +40,24 @@ pub(super) fn broken(merged: &Merged) -> Vec<Problem> {
             format!("evaluation.candidates is {candidates}, but a ranker has only {LETTERS} letters");
         report("evaluation.candidates", "backbone.name", message, "write at most 26, or remove [backbone]");
     }
+    let typed = |key: &str| merged.get(key).is_some_and(|given| given.place.is_some());
+    if let Some(name) = merged.text("dataset.name") {
+        if name == "synthetic" && typed("dataset.min_rating") && number("dataset.min_rating") > Some(0.0) {
+            let message =
+                "dataset.min_rating is above 0, but synthetic interactions have no ratings".to_owned();
+            report("dataset.min_rating", "dataset.name", message, "remove it");
+        }
+        let titles = match name {
+            "synthetic" => Some("synthetic titles are not read from a file"),
+            "csv" if merged.get("dataset.titles_file").is_none() => Some("there is no dataset.titles_file"),
+            "recbole" if merged.get("dataset.item_file").is_none() => Some("there is no dataset.item_file"),
+            _ => None,
+        };
+        if let Some(why) = titles.filter(|_| typed("dataset.title_encoding")) {
+            let message = format!("dataset.title_encoding has no effect: {why}");
+            report("dataset.title_encoding", "dataset.name", message, "remove it");
+        }
+    }
     let rated = number("dataset.min_rating").is_some_and(|rating| rating > 0.0);
     for key in ["dataset.rating_column", "dataset.rating_field"] {
         if rated && merged.get(key).is_some_and(|given| given.value == Value::Bool(false)) {

@@ -17,8 +17,9 @@ pub(super) fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>
         .map(|(_, name)| name)
 }
 
-/// Advice for a key that is not a setting: a neighbour in its own section, the same name in another, or a section.
-pub(super) fn for_key(key: &str) -> String {
+/// Advice for a key that is not a setting: a neighbour in its own section, the same name in another, or a section. In a file
+/// (`in_section`) a neighbour stands below its section's header, elsewhere its key is written in full.
+pub(super) fn for_key(key: &str, in_section: bool) -> String {
     let unquoted = key.replace('"', "");
     if settings::find(&unquoted).is_some() {
         return format!("did you mean {unquoted}, without quotes?");
@@ -36,7 +37,7 @@ pub(super) fn for_key(key: &str) -> String {
         if let Some(found) = nearest(leaf, siblings.chain(file_only).chain(sections)) {
             return if near == section && SECTIONS.contains(&found) && near.is_empty() {
                 format!("did you mean the section [{found}]?")
-            } else if near == section {
+            } else if near.is_empty() || near == section && in_section {
                 format!("did you mean {found}?")
             } else {
                 format!("did you mean {near}.{found}?")

@@ -102,8 +102,3 @@ const fn below(min: f64, max: f64) -> Kind {
 const fn above(min: f64, max: f64) -> Kind {
     Number(Range { min, max, min_open: true, max_open: false })
 }
-
-/// Neither end belongs to it.
-const fn between(min: f64, max: f64) -> Kind {
-    Number(Range { min, max, min_open: true, max_open: true })
-}

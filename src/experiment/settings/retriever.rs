@@ -1,6 +1,6 @@
 //! `[retriever]`.
 
-use super::{LRU, NO, YES, above, below, between, closed, count, word};
+use super::{LRU, NO, YES, above, below, closed, count, word};
 use crate::experiment::schema::{
     Default::{ByDataset, Is, Required},
     Kind::{Bool, Choice, Integer, Metric},
@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Spec] = &[
     .when(LRU),
     Spec::new(
         "retriever.r_max",
-        between(0.0, 1.0),
+        below(1e-3, 1.0),
         Is(Num(0.99)),
         "Outer radius of the ring of initial eigenvalues.",
     )

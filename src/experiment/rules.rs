@@ -40,9 +40,8 @@ pub(super) fn broken(merged: &Merged) -> Vec<Problem> {
             format!("evaluation.candidates is {candidates}, but a ranker has only {LETTERS} letters");
         report("evaluation.candidates", "backbone.name", message, "write at most 26, or remove [backbone]");
     }
-    let typed = |key: &str| merged.get(key).is_some_and(|given| given.place.is_some());
     if let Some(name) = merged.text("dataset.name") {
-        if name == "synthetic" && typed("dataset.min_rating") && number("dataset.min_rating") > Some(0.0) {
+        if name == "synthetic" && number("dataset.min_rating") > Some(0.0) {
             let message =
                 "dataset.min_rating is above 0, but synthetic interactions have no ratings".to_owned();
             report("dataset.min_rating", "dataset.name", message, "remove it");
@@ -53,8 +52,9 @@ pub(super) fn broken(merged: &Merged) -> Vec<Problem> {
             "recbole" if merged.get("dataset.item_file").is_none() => Some("there is no dataset.item_file"),
             _ => None,
         };
-        if let Some(why) = titles.filter(|_| typed("dataset.title_encoding")) {
-            let message = format!("dataset.title_encoding has no effect: {why}");
+        // The default may be written out.
+        if let Some(why) = titles.filter(|_| merged.text("dataset.title_encoding") == Some("latin1")) {
+            let message = format!("dataset.title_encoding is \"latin1\", but {why}");
             report("dataset.title_encoding", "dataset.name", message, "remove it");
         }
     }

@@ -107,6 +107,7 @@ fn same_experiment<'a>(input: &Input<'a>) -> Result<&'a Cell, Error> {
             ("number of candidates", cell.retrieval.k.to_string()),
             ("number of users", cell.retrieval.test.n_users().to_string()),
             ("number of validation users", cell.retrieval.validation.n_users().to_string()),
+            ("limit", cell.manifest.limit.clone().unwrap_or_else(|| "none".to_owned())),
         ]
     };
     let mut seen = BTreeSet::new();

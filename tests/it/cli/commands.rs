@@ -184,3 +184,79 @@ fn options_may_stand_before_or_behind_the_files() {
     assert_eq!(ran.stderr, "");
     assert_eq!(place.names("third/retrieval").len(), 2);
 }
+
+#[test]
+fn plan_says_what_a_run_makes_of_cells_that_are_not_whole() {
+    let place = Place::tiny();
+    place.run(&["tiny.toml"]).succeeds();
+    let row = |ran: &super::Ran, words: &[&str]| {
+        ran.stdout.lines().any(|line| line.split_whitespace().collect::<Vec<_>>().starts_with(words))
+    };
+    let manifest = |cell: &String| place.read(&format!("runs/retrieval/{cell}/manifest.json"));
+    let cells = place.names("runs/retrieval");
+    let first = cells.iter().find(|cell| manifest(cell).contains("\"seed\": 1,")).unwrap();
+    let second = cells.iter().find(|cell| *cell != first).unwrap();
+    std::fs::remove_file(place.path(&format!("runs/retrieval/{first}/weights.safetensors"))).unwrap();
+    let ran = place.run(&["plan", "tiny.toml"]).succeeds();
+    assert!(row(&ran, &["tiny", "1", "damaged,", "would", "run", "again"]), "{}", ran.stdout);
+    assert!(row(&ran, &["tiny", "2", "stored"]), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 to run, 1 stored, 0 waiting"), "{}", ran.stdout);
+    place.write(&format!("runs/retrieval/{second}/manifest.json"), "{\"version\": 99}");
+    let path = std::path::Path::new("runs").join("retrieval").join(second).join("manifest.json");
+    let error = format!(
+        "error: tiny, seed 2: read {}: format version 99, this program knows up to 1; update bench, or use another runs \
+         folder",
+        path.display()
+    );
+    let ran = place.run(&["plan", "tiny.toml"]).fails(100, &[&error]);
+    assert!(row(&ran, &["tiny", "2", "cannot", "be", "read,", "see", "below"]), "{}", ran.stdout);
+    assert_eq!(place.names("runs/retrieval"), cells, "a plan sets nothing aside");
+    place.run(&["tiny.toml"]).fails(100, &[&error]);
+}
+
+#[test]
+fn an_instruction_set_that_does_not_exist_is_a_usage_error() {
+    let output = Place::new().command(&["settings"]).env("BENCH_SIMD", "avx3").output().unwrap();
+    let ran = super::Ran::from(output)
+        .fails(2, &["error: BENCH_SIMD is \"avx3\"; expected \"portable\", \"avx2\" or \"avx512\""]);
+    assert_eq!(ran.stdout, "");
+}
+
+#[test]
+fn a_folder_of_published_numbers_that_was_named_must_have_some() {
+    let place = Place::tiny();
+    place.write("empty/readme.txt", "");
+    place
+        .run(&["tiny.toml", "--baselines-dir", "baselnes"])
+        .fails(96, &["error: read baselnes: No such file or directory (os error 2)"]);
+    let empty = "error: empty: no file of published numbers (*.toml) in this folder; name the folder that has them, or leave \
+                 --baselines-dir out for those built in";
+    for command in ["run", "report"] {
+        place.run(&[command, "tiny.toml", "--baselines-dir", "empty"]).fails(96, &[empty]);
+    }
+    assert_eq!(place.names("runs/retrieval"), [""; 0]);
+    // Named, even with the name that it has without.
+    assert_eq!(place.run(&["tiny.toml", "--baselines-dir", "baselines"]).code, Some(96));
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+}
+
+#[test]
+fn a_weight_decay_that_the_rule_overwrites_is_told_in_the_report() {
+    let place = Place::with(
+        &TINY.replace("max_len", "weight_decay = 0.2\nweight_decay_rule = \"reference-0.01\"\nmax_len"),
+    );
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let report = place.read("reports/tiny/report.md");
+    assert!(
+        report.contains(
+            "- retriever.weight_decay is 0.2 (tiny.toml:14), but 0.01 was used: retriever.weight_decay_rule overwrites it.\n"
+        ),
+        "{report}"
+    );
+    assert!(
+        report.contains("| `retriever.weight_decay (used)` | `0.01` | retriever.weight_decay_rule |\n"),
+        "{report}"
+    );
+    place.run(&["tiny.toml", "-S", "seeds=[1]", "-S", "retriever.weight_decay=0.01"]).succeeds();
+    assert!(!place.read("reports/tiny/report.md").contains("overwrites"));
+}

@@ -63,7 +63,7 @@ fn on_a_small_disk(place: &Place, kilobytes: u32, used: u32) -> Option<Ran> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_disk_that_fills_up_ends_the_run_and_leaves_no_half_cell() {
+fn a_disk_too_small_for_the_result_is_told_before_training() {
     let place = Place::with(&TINY.replace("hidden_dim = 8", "hidden_dim = 128"));
     let Some(ran) = on_a_small_disk(&place, 96, 0) else { return };
     assert_eq!(ran.code, Some(110), "{}\n{}", ran.stdout, ran.stderr);
@@ -71,12 +71,11 @@ fn a_disk_that_fills_up_ends_the_run_and_leaves_no_half_cell() {
     assert!(error.starts_with("error: tiny, seed 1: write runs/retrieval/"), "{error}");
     assert!(
         error.ends_with(
-            ": the disk is full; earlier files are intact; free some space or choose a folder on another \
-             disk, then run again"
+            " are free there; nothing was computed; free some space or choose a folder on another disk, then run again"
         ),
         "{error}"
     );
-    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), [".", ".."], "nothing half written stays");
+    assert!(!ran.stderr.contains("train"), "{}", ran.stderr);
 }
 
 #[cfg(target_os = "linux")]
@@ -125,4 +124,43 @@ fn quiet_prints_the_paths_alone() {
         .map(|name| std::path::Path::new("reports").join("tiny").join(name).display().to_string());
     assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), paths);
     assert_eq!(place.run(&["-q", "validate", "tiny.toml"]).succeeds().stdout, "");
+}
+
+#[test]
+fn quiet_does_not_hide_that_a_cell_was_set_aside() {
+    let place = Place::tiny();
+    place.run(&["-q", "tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let cell = place.names("runs/retrieval").remove(0);
+    place.write(&format!("runs/retrieval/{cell}/curve.json"), "[]");
+    let ran = place.run(&["-q", "tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let folder = std::path::Path::new("runs").join("retrieval").join(&cell);
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    let [line] = lines[..] else { panic!("{}", ran.stderr) };
+    assert!(
+        line.starts_with(&format!(
+            "warning: read {}: 2 bytes; expected ",
+            folder.join("curve.json").display()
+        )),
+        "{line}"
+    );
+    assert!(
+        line.ends_with(&format!(
+            "; the cell was set aside as {}.damaged-1 and is computed again",
+            folder.display()
+        )),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_file_in_the_place_of_the_runs_folder_is_told_by_every_command_that_reads_it() {
+    let place = Place::tiny();
+    place.write("runs", "a file");
+    for arguments in [&["ls"][..], &["plan", "tiny.toml"], &["report", "tiny.toml"]] {
+        place.run(arguments).fails(
+            110,
+            &["error: write runs: a file stands where a folder is needed; move it away or choose another folder, then run \
+               again"],
+        );
+    }
 }

@@ -38,7 +38,7 @@ fn a_mistake_on_the_command_line_is_told_once_for_all_files() {
     place.write("other.toml", &TINY.replace("tiny", "other"));
     place.run(&["tiny.toml", "other.toml", "-S", "retriever.hiden_dim=8"]).fails(
         96,
-        &["error: -S retriever.hiden_dim=8: retriever.hiden_dim is not a setting; did you mean hidden_dim?"],
+        &["error: -S retriever.hiden_dim=8: retriever.hiden_dim is not a setting; did you mean retriever.hidden_dim?"],
     );
     let output = place.command(&["tiny.toml"]).env("BENCH_RETRIEVER__DROPOUT", "2").output().unwrap();
     super::Ran::from(output).fails(

@@ -245,9 +245,9 @@ fn an_unknown_key_from_outside_names_its_origin() {
             ]
         ),
         [
-            "BENCH_RETRIEVER__HIDEN_DIM: retriever.hiden_dim is not a setting; did you mean hidden_dim?",
+            "BENCH_RETRIEVER__HIDEN_DIM: retriever.hiden_dim is not a setting; did you mean retriever.hidden_dim?",
             "BENCH_SEED: seed is not a setting; did you mean seeds?",
-            "-S retriever.hiden_dim=3: retriever.hiden_dim is not a setting; did you mean hidden_dim?",
+            "-S retriever.hiden_dim=3: retriever.hiden_dim is not a setting; did you mean retriever.hidden_dim?",
         ]
     );
     assert_eq!(
@@ -263,4 +263,70 @@ fn an_unknown_key_from_outside_names_its_origin() {
         error.to_string(),
         "-S retriever.kind: expected key.path=value, such as -S retriever.dropout=0.2"
     );
+}
+
+#[test]
+fn settings_of_the_dataset_without_effect_are_refused() {
+    let dataset = |line: &str| {
+        only(
+            Folder::with(&MINIMAL.replace("[retriever]", &format!("{line}\n[retriever]")))
+                .complaints(&[], &[]),
+        )
+    };
+    assert_eq!(
+        dataset("min_rating = 3"),
+        "x.toml:5: dataset.min_rating is above 0, but synthetic interactions have no ratings; remove it"
+    );
+    assert_eq!(
+        dataset("title_encoding = 'latin1'"),
+        "x.toml:5: dataset.title_encoding is \"latin1\", but synthetic titles are not read from a file; remove it"
+    );
+    for (from, file) in [
+        ("name = \"csv\"\nratings_file = \"r.csv\"", "titles_file"),
+        ("name = \"recbole\"\ninter_file = \"r.inter\"", "item_file"),
+    ] {
+        let text = MINIMAL.replace("name = \"synthetic\"", &format!("{from}\ntitle_encoding = \"latin1\""));
+        assert_eq!(
+            only(Folder::with(&text).complaints(&[], &[])),
+            format!(
+                "x.toml:6: dataset.title_encoding is \"latin1\", but there is no dataset.{file}; remove it"
+            )
+        );
+        let text = text.replace("title_encoding", &format!("{file} = \"t\"\ntitle_encoding"));
+        Folder::with(&text).load().unwrap();
+    }
+}
+
+#[test]
+fn the_ring_of_eigenvalues_has_a_width() {
+    assert_eq!(
+        with_retriever("r_min = 0\nr_max = 0.0005"),
+        "x.toml:8: retriever.r_max is 0.0005; expected a number from 0.001 to below 1"
+    );
+    assert_eq!(
+        with_retriever("r_min = 0.5\nr_max = 0.5"),
+        "x.toml:7: retriever.r_min is 0.5, but retriever.r_max is 0.5; the ring needs r_min below r_max"
+    );
+}
+
+#[test]
+fn what_is_meant_is_named_in_full_outside_of_files() {
+    let folder = Folder::with(MINIMAL);
+    assert_eq!(
+        folder.complaints(&["retriever.hiden_dim=8", "sedes=[1]"], &[("BENCH_DATASET__USRES", "3")]),
+        [
+            "BENCH_DATASET__USRES: dataset.usres is not a setting; did you mean dataset.users?",
+            "-S retriever.hiden_dim=8: retriever.hiden_dim is not a setting; did you mean retriever.hidden_dim?",
+            "-S sedes=[1]: sedes is not a setting; did you mean seeds?",
+        ]
+    );
+}
+
+#[test]
+fn a_text_that_is_no_toml_is_told_in_a_screenful() {
+    let text = "1;2;3\n".repeat(5000);
+    let complaints = Folder::with(&text).complaints(&[], &[]);
+    let broken: Vec<&String> = complaints.iter().filter(|line| line.contains("not valid TOML")).collect();
+    assert_eq!(broken.len(), 21, "{complaints:#?}");
+    assert_eq!(broken[20], "x.toml:21: not valid TOML, as are 4980 lines in all from here on");
 }

@@ -134,9 +134,9 @@ fn a_split_that_differs_is_refused_with_what_differs() {
 #[test]
 fn a_limited_run_does_not_mix_with_a_whole_one() {
     let mut material = Material::two_seeds();
-    material.cells[1].manifest.limit = Some("--limit 50: the first 50 users".to_owned());
+    material.cells[1].manifest.limit = Some("the first 50 users".to_owned());
     let error = material.build().unwrap_err().to_string();
-    assert!(error.contains("differ in --limit: none and --limit 50: the first 50 users"), "{error}");
+    assert!(error.contains("differ in limit: none and the first 50 users"), "{error}");
 }
 
 #[test]

@@ -50,14 +50,14 @@ fn the_test_table_reads_as_the_papers_do() {
 }
 
 #[test]
-fn the_dataset_table_shows_ours_in_full_and_theirs_as_printed() {
+fn the_dataset_table_shows_ours_in_the_form_of_the_papers() {
     let text = markdown_of(&Material::two_seeds().report());
     assert_eq!(
         lines_with(section(&text, "Dataset"), "| ")[..4],
         [
             "| Dataset | Users | Items | Interactions | Length | Density |",
             "| --- | --: | --: | --: | --: | --: |",
-            "| ml-100k | 610 | 3,650 | 90,274 | 147.99016393442622 | 0.04054525039299349 |",
+            "| ml-100k | 610 | 3,650 | 90,274 | 147.99 | 4e-2 |",
             "| Table I [llama3-llamarec] | 610 | 3,650 | 100K | 147.99 | 4e-2 |",
         ]
     );
@@ -89,7 +89,7 @@ fn one_seed_has_no_plus_minus_and_says_why() {
 fn a_limited_run_is_stamped_at_the_top() {
     let mut material = Material::two_seeds();
     for cell in &mut material.cells {
-        cell.manifest.limit = Some("--limit 50: the first 50 users".to_owned());
+        cell.manifest.limit = Some("the first 50 users".to_owned());
     }
     let report = material.report();
     let text = markdown_of(&report);
@@ -193,4 +193,23 @@ fn the_terminal_table_is_plain_and_narrow_unless_asked() {
     );
     let rich = terminal(&report, TerminalStyle { colour: true, unicode: true });
     assert!(rich.contains("\u{1b}[1m") && rich.contains("───"));
+}
+
+#[test]
+fn the_retrieved_users_are_told_to_give_overall_only_where_they_do() {
+    let mut material = Material::two_seeds();
+    let sentence = "Overall = this x |R| / |U|";
+    assert!(section(&markdown_of(&material.report()), "On the retrieved users").contains(sentence));
+    material.averaging = bench::eval::Averaging::Batches { size: 16 };
+    assert!(!markdown_of(&material.report()).contains(sentence));
+}
+
+#[test]
+fn cutoffs_beyond_the_candidates_are_not_shown_over_the_retrieved_users() {
+    let mut material = Material::two_seeds();
+    material.cutoffs = vec![5, 20, 50];
+    let text = markdown_of(&material.report());
+    let header = "| Test users of R | M@5 | N@5 | R@5 | M@20 | N@20 |";
+    assert_eq!(lines_with(section(&text, "On the retrieved users"), "| Test users"), [header]);
+    assert!(lines_with(section(&text, "Test\n"), "| Seed")[0].contains("R@50"));
 }

@@ -122,3 +122,20 @@ fn others_may_read_what_is_written() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
     assert_eq!(mode(&written), mode(&by_hand));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_disk_without_the_room_is_told_with_need_and_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Path::new("runs/retrieval/00");
+    atomic::check_room(folder.path(), place, 1).unwrap();
+    let error = atomic::check_room(folder.path(), place, u64::MAX).unwrap_err();
+    let Error::NoRoom { free, .. } = error else { panic!("{error}") };
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "write runs/retrieval/00: 18446744073709551615 bytes are needed, but only {free} are free there; nothing was \
+             computed; free some space or choose a folder on another disk, then run again"
+        )
+    );
+}

@@ -1,4 +1,5 @@
 //! The run store: what is written is read back, and what is damaged is set aside.
 
 mod atomic;
+mod rescue;
 mod store;

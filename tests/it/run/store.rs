@@ -3,8 +3,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bench::run::{
-    Cell, CellKey, CodeRecord, CurvePoint, DatasetRecord, Error, Found, MANIFEST_VERSION, Machine, Manifest,
-    SettingRecord, SourceRecord, Store, StoredPart, StoredRetrieval, Times, TrainingRecord,
+    Cell, CellKey, CodeRecord, CurvePoint, DatasetRecord, Error, Expected, Found, Glance, MANIFEST_VERSION,
+    Machine, Manifest, SettingRecord, SourceRecord, Store, StoredPart, StoredRetrieval, Times,
+    TrainingRecord,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -90,6 +91,13 @@ fn stored() -> (tempfile::TempDir, Store, CellKey, PathBuf) {
     let key = CellKey::of(&json!({"seed": 42}));
     let path = store.save(&key, &cell(), Some(b"weights")).unwrap();
     (folder, store, key, path)
+}
+
+fn edit_manifest(path: &Path, edit: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>)) {
+    let path = path.join("manifest.json");
+    let mut value: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(value.as_object_mut().unwrap());
+    fs::write(path, value.to_string()).unwrap();
 }
 
 fn flip_a_bit(path: &Path) {
@@ -216,9 +224,83 @@ fn a_cell_of_a_later_version_is_refused_and_left_alone() {
 #[test]
 fn a_fact_that_a_later_version_adds_does_not_hurt() {
     let (_folder, store, key, path) = stored();
-    let text = fs::read_to_string(path.join("manifest.json")).unwrap();
-    fs::write(path.join("manifest.json"), text.replacen('{', "{\"energy_joules\": 3,", 1)).unwrap();
+    edit_manifest(&path, |fields| {
+        fields.remove("sha256");
+        fields.insert("energy_joules".to_owned(), json!(3));
+    });
     assert!(matches!(store.load(&key).unwrap(), Found::Complete(_)));
+}
+
+#[test]
+fn a_manifest_is_hashed_over_its_other_fields() {
+    let (_folder, _store, _key, path) = stored();
+    let text = fs::read_to_string(path.join("manifest.json")).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let hash = value.as_object_mut().unwrap().remove("sha256").unwrap();
+    // serde_json's own maps are sorted and its compact form has no spaces.
+    assert_eq!(hash, bench::run::sha256_hex(value.to_string().as_bytes()));
+}
+
+#[test]
+fn an_edited_manifest_is_damage_and_one_from_before_the_hash_is_not() {
+    let (_folder, store, key, path) = stored();
+    edit_manifest(&path, |fields| drop(fields.remove("sha256")));
+    assert!(matches!(store.load(&key).unwrap(), Found::Complete(_)));
+    edit_manifest(&path, |fields| drop(fields.insert("sha256".to_owned(), json!("00"))));
+    let Found::Damaged(damage) = store.load(&key).unwrap() else { panic!("damaged") };
+    assert_eq!(damage.path, path.join("manifest.json"));
+    assert!(damage.what.starts_with("SHA-256 "), "{damage}");
+    assert!(damage.what.ends_with(" of its other fields; it says \"00\""), "{damage}");
+    let (_folder, store, key, path) = stored();
+    edit_manifest(&path, |fields| drop(fields.insert("seed".to_owned(), json!(7))));
+    assert!(matches!(store.load(&key).unwrap(), Found::Damaged(_)));
+}
+
+#[test]
+fn a_manifest_whose_users_are_not_those_of_the_tensors_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::new(folder.path());
+    let key = CellKey::of(&json!(1));
+    let mut wrong = cell();
+    wrong.manifest.dataset.users = 5;
+    let path = store.save(&key, &wrong, None).unwrap();
+    let Found::Damaged(damage) = store.load(&key).unwrap() else { panic!("damaged") };
+    assert_eq!(damage.path, path.join("manifest.json"));
+    assert_eq!(damage.what, "its dataset has 5 users, but retrieval.safetensors has 4 in validation");
+}
+
+#[test]
+fn a_manifest_that_differs_from_what_is_known_is_damage() {
+    let dataset = cell().manifest.dataset;
+    let renamed = DatasetRecord { name: "other".to_owned(), preparation: vec![], ..dataset.clone() };
+    let denser = DatasetRecord { density: 0.5, ..dataset.clone() };
+    let seed = u64::MAX;
+    for (expected, what) in [
+        (Expected { seed, retriever: "lru", dataset: &renamed }, None),
+        (
+            Expected { seed: 3, retriever: "lru", dataset: &dataset },
+            Some("its seed is 18446744073709551615; expected 3"),
+        ),
+        (
+            Expected { seed, retriever: "random", dataset: &dataset },
+            Some("its retriever is lru; expected random"),
+        ),
+        (
+            Expected { seed, retriever: "lru", dataset: &denser },
+            Some("its dataset.density is 0.325; expected 0.5"),
+        ),
+    ] {
+        let (_folder, store, key, _) = stored();
+        let glance = store.glance(&key, &expected);
+        match (store.load_as(&key, Some(&expected)).unwrap(), what) {
+            (Found::Complete(_), None) => assert!(matches!(glance, Glance::Whole(_)), "{glance:?}"),
+            (Found::Damaged(damage), Some(what)) => {
+                assert_eq!(damage.what, what);
+                assert!(matches!(glance, Glance::Damaged), "{glance:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -93,8 +93,8 @@ fn a_limited_run_is_stamped_at_the_top() {
     }
     let report = material.report();
     let text = markdown_of(&report);
-    assert_eq!(text.lines().nth(2), Some("> **Not for reporting**: --limit 50: the first 50 users."));
-    assert!(terminal(&report, TerminalStyle::default()).contains("not for reporting: --limit 50"));
+    assert_eq!(text.lines().nth(2), Some("> **Not for reporting**: the first 50 users."));
+    assert!(terminal(&report, TerminalStyle::default()).contains("not for reporting: the first 50 users"));
 }
 
 #[test]

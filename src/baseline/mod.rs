@@ -194,6 +194,18 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A folder that cannot be read.
+    #[error(
+        "{}: cannot be read as a folder of published numbers: {source}; name the folder that has them, or leave --baselines-dir \
+         out for those built in",
+        path.display()
+    )]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A folder without any file of published numbers.
     #[error(
         "{}: no file of published numbers (*.toml) in this folder; name the folder that has them, or leave --baselines-dir out \
@@ -246,7 +258,7 @@ impl Baseline {
 /// # Errors
 /// If the folder, an entry of it or a file cannot be read, or there is no such file; all problems of the first wrong file.
 pub fn load_folder(folder: &Path) -> Result<Vec<Baseline>, Error> {
-    let fail = |source| Error::Read { path: folder.to_owned(), source };
+    let fail = |source| Error::Folder { path: folder.to_owned(), source };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();

@@ -228,7 +228,8 @@ fn a_folder_of_published_numbers_that_was_named_must_have_some() {
     place.write("empty/readme.txt", "");
     place
         .run(&["tiny.toml", "--baselines-dir", "baselnes"])
-        .fails(96, &["error: read baselnes: No such file or directory (os error 2)"]);
+        .fails(96, &["error: baselnes: cannot be read as a folder of published numbers: No such file or directory (os error 2); name the folder \
+           that has them, or leave --baselines-dir out for those built in"]);
     let empty = "error: empty: no file of published numbers (*.toml) in this folder; name the folder that has them, or leave \
                  --baselines-dir out for those built in";
     for command in ["run", "report"] {

@@ -19,7 +19,7 @@ pub struct Folders {
     pub runs: PathBuf,
     /// Reports, a folder for each experiment.
     pub reports: PathBuf,
-    /// Published numbers, if a folder was named; else those of [`BASELINES`] here, if there is one, or those that the program
+    /// Published numbers, if a folder was named; else those of `baselines` here, if there is one, or those that the program
     /// comes with.
     pub baselines: Option<PathBuf>,
     /// Where a finished run goes that the store does not take.
@@ -29,7 +29,7 @@ pub struct Folders {
 /// The folder of published numbers where none is named.
 pub const BASELINES: &str = "baselines";
 
-/// Published numbers: every `.toml` file of the folder that was named. If none was, of [`BASELINES`], or the built-in ones where
+/// Published numbers: every `.toml` file of the folder that was named. If none was, of `baselines`, or the built-in ones where
 /// that does not exist.
 ///
 /// # Errors

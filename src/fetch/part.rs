@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::record::atomically;
+use super::record::{atomically, hash_reader};
 use super::transfer::Resume;
 use super::{Error, beside};
 use crate::events::Interrupt;
@@ -79,21 +79,7 @@ impl Part {
 
     /// Take over the bytes up to the checkpoint of `notes` if they are what the notes say.
     fn adopt(&mut self, notes: &Notes, interrupt: &Interrupt) -> Result<bool, Error> {
-        let mut reader = (&self.file).take(notes.bytes);
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 1 << 20];
-        let mut bytes = 0;
-        loop {
-            if interrupt.requested() {
-                return Err(Error::interrupted());
-            }
-            let n = reader.read(&mut buffer).map_err(|e| Error::file("read", &self.path, e))?;
-            if n == 0 {
-                break;
-            }
-            hasher.update(&buffer[..n]);
-            bytes += n as u64;
-        }
+        let (bytes, hasher) = hash_reader((&self.file).take(notes.bytes), &self.path, interrupt)?;
         if bytes != notes.bytes || hex::encode(hasher.clone().finalize()) != notes.sha256 {
             return Ok(false);
         }

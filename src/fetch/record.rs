@@ -109,7 +109,17 @@ pub(super) fn now() -> String {
 
 /// Length in bytes and SHA-256 in hex of a file.
 pub(super) fn hash_file(path: &Path, interrupt: &Interrupt) -> Result<(u64, String), Error> {
-    let mut file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+    let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
+    let (bytes, hasher) = hash_reader(file, path, interrupt)?;
+    Ok((bytes, hex::encode(hasher.finalize())))
+}
+
+/// The bytes of a reader counted and taken into a hash that can go on; `path` is what error messages name.
+pub(super) fn hash_reader(
+    mut reader: impl Read,
+    path: &Path,
+    interrupt: &Interrupt,
+) -> Result<(u64, Sha256), Error> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     let mut bytes = 0;
@@ -117,9 +127,9 @@ pub(super) fn hash_file(path: &Path, interrupt: &Interrupt) -> Result<(u64, Stri
         if interrupt.requested() {
             return Err(Error::interrupted());
         }
-        let n = file.read(&mut buffer).map_err(|e| Error::file("read", path, e))?;
+        let n = reader.read(&mut buffer).map_err(|e| Error::file("read", path, e))?;
         if n == 0 {
-            return Ok((bytes, hex::encode(hasher.finalize())));
+            return Ok((bytes, hasher));
         }
         hasher.update(&buffer[..n]);
         bytes += n as u64;

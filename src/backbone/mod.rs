@@ -1,0 +1,9 @@
+//! Language models of the Llama family: what their files say and hold.
+//!
+//! [`ModelConfig`] is what `config.json` says about a model's shape.
+
+pub mod config;
+mod error;
+
+pub use config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
+pub use error::Error;

@@ -128,6 +128,9 @@ impl Dataset {
             DatasetSource::Csv(spec) => raw::csv::read(spec, context),
             DatasetSource::RecBole(spec) => raw::recbole::read(spec, context),
         }?;
+        for warning in raw.source_files.iter().filter_map(SourceFile::warning) {
+            reporter.emit(Event::Warning(&warning));
+        }
         if let Some((id, line)) = raw.titles.as_ref().and_then(|titles| titles.conflict.as_ref()) {
             let count = raw.titles.as_ref().map_or(0, |titles| titles.conflicting);
             reporter.emit(Event::Warning(&format!(

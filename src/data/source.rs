@@ -19,6 +19,22 @@ pub struct SourceFile {
     pub bytes: u64,
     /// SHA-256 of the stored bytes, in hex.
     pub sha256: String,
+    /// The last line, if no line end closes it: text that was cut off inside its last value looks like this, and
+    /// nothing else tells.
+    pub unclosed_line: Option<u64>,
+}
+
+impl SourceFile {
+    /// What to say of a file that nothing closes; `None` where a line end does.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let line = self.unclosed_line?;
+        Some(format!(
+            "{} ends without a line end, on line {line}: if it was cut off there, that line's last value is wrong; compare its \
+             size, {} bytes, with the source's",
+            self.path, self.bytes
+        ))
+    }
 }
 
 const BUFFER_BYTES: usize = 1 << 18;
@@ -64,6 +80,8 @@ pub(crate) struct Lines {
     path: PathBuf,
     number: u64,
     line: Vec<u8>,
+    /// Whether a line end closed the line that was read last.
+    closed: bool,
 }
 
 impl Lines {
@@ -78,7 +96,7 @@ impl Lines {
         } else {
             Input::Plain(raw)
         };
-        Ok(Self { input, path: path.to_owned(), number: 0, line: Vec::new() })
+        Ok(Self { input, path: path.to_owned(), number: 0, line: Vec::new(), closed: true })
     }
 
     /// The file.
@@ -109,7 +127,8 @@ impl Lines {
             self.number -= 1;
             return Ok(false);
         }
-        if self.line.last() == Some(&b'\n') {
+        self.closed = self.line.last() == Some(&b'\n');
+        if self.closed {
             self.line.pop();
             if self.line.last() == Some(&b'\r') {
                 self.line.pop();
@@ -146,6 +165,7 @@ impl Lines {
             path: self.path.strip_prefix(below).unwrap_or(&self.path).display().to_string(),
             bytes: hashed.bytes,
             sha256: hex::encode(hashed.hash.finalize()),
+            unclosed_line: (!self.closed).then_some(self.number),
         })
     }
 

@@ -69,6 +69,8 @@ fn warnings(dataset: &Dataset) -> Vec<String> {
     let report = &dataset.report;
     let users = thousands(dataset.users.len() as u64);
     let mut found = Vec::new();
+    found
+        .extend(dataset.source_files.iter().filter_map(|file| file.warning()).map(|text| format!("{text}.")));
     if report.users_with_tied_last_two > 0 {
         found.push(format!(
             "The last two interactions of {} of {users} users share their time: which of them is the test item follows from \

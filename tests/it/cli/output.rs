@@ -89,6 +89,55 @@ fn a_full_disk_is_told_before_any_work() {
     assert!(!ran.stderr.contains("read the data"), "{}", ran.stderr);
 }
 
+/// Run the program as a user whom permissions bind: this one, or nobody where this one is root. `None` where that cannot
+/// be had.
+#[cfg(target_os = "linux")]
+fn as_a_bound_user(place: &Place, arguments: &[&str]) -> Option<Ran> {
+    use std::os::unix::fs::PermissionsExt;
+    let probe = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(probe.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    let free = std::fs::write(probe.path().join("x"), b"").is_ok();
+    let output = if free {
+        // The test's own folder is closed to others.
+        std::fs::set_permissions(place.path("."), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_bench")]);
+        command.args(arguments).current_dir(place.path(".")).env("NO_COLOR", "1").output().ok()
+    } else {
+        place.command(arguments).output().ok()
+    };
+    let ran = output.map(Ran::from).filter(|ran| !ran.stderr.starts_with("setpriv:"));
+    if ran.is_none() {
+        println!("skipped: permissions do not bind this user, and there is no setpriv to become another");
+    }
+    ran
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_permissions_close_is_told_before_any_work() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::tiny();
+    for (closed, option) in [("runs", "--runs-dir"), ("reports", "--reports-dir")] {
+        std::fs::create_dir_all(place.path(closed)).unwrap();
+        std::fs::create_dir_all(place.path("open")).unwrap();
+        std::fs::set_permissions(place.path("open"), std::fs::Permissions::from_mode(0o777)).unwrap();
+        std::fs::set_permissions(place.path(closed), std::fs::Permissions::from_mode(0o555)).unwrap();
+        let other = if option == "--runs-dir" { "--reports-dir" } else { "--runs-dir" };
+        let Some(ran) = as_a_bound_user(&place, &["tiny.toml", option, closed, other, "open"]) else {
+            return;
+        };
+        let ran = ran.fails(
+            110,
+            &[&format!(
+                "error: write {closed}: not writable (Permission denied (os error 13)); earlier files are intact; change the \
+                 permissions of the folder or choose another, then run again"
+            )],
+        );
+        assert!(!ran.stderr.contains("read the data"), "{}", ran.stderr);
+    }
+}
+
 #[test]
 fn piped_output_has_neither_escapes_nor_carriage_returns() {
     let place = Place::tiny();

@@ -427,6 +427,32 @@ fn of_conflicting_titles_the_last_one_counts_and_a_warning_says_so() {
     );
 }
 
+/// The warnings of loading a ratings file of these bytes.
+fn warnings_of_ratings(ratings: &[u8]) -> Vec<String> {
+    let folder = folder(&[("ratings.csv", ratings), ("titles.csv", TITLES.as_bytes())]);
+    let warnings = Warnings::default();
+    Dataset::load(&uncored(DatasetSource::Csv(csv())), folder.path(), &warnings).unwrap();
+    warnings.0.into_inner().unwrap()
+}
+
+#[test]
+fn a_plain_file_cut_off_inside_its_last_number_gets_a_warning() {
+    // The cut leaves a row that is well formed, with another time: only the missing line end tells.
+    let whole = RATINGS.replace("bob,z,4,3\n", "bob,z,4,1365984000\n");
+    let cut = &whole[..whole.len() - 4];
+    assert!(cut.ends_with("bob,z,4,1365984"));
+    assert_eq!(
+        warnings_of_ratings(cut.as_bytes()),
+        [
+            "ratings.csv ends without a line end, on line 8: if it was cut off there, that line's last value is wrong; \
+          compare its size, 99 bytes, with the source's"
+        ]
+    );
+    assert_eq!(warnings_of_ratings(gzip(cut.as_bytes()).as_slice()).len(), 1);
+    assert_eq!(warnings_of_ratings(whole.as_bytes()), [""; 0]);
+    assert_eq!(warnings_of_ratings(whole.replace('\n', "\r\n").as_bytes()), [""; 0]);
+}
+
 #[test]
 fn a_dataset_that_the_core_or_the_titles_empty_is_an_error() {
     let folder_of = |titles: &[u8]| folder(&[("ratings.csv", RATINGS.as_bytes()), ("titles.csv", titles)]);

@@ -53,7 +53,9 @@ pub(super) fn test(report: &Report) -> String {
     if let Some(first) = published.first() {
         let mut row = vec![format!("{} (published)", first.method)];
         for name in metrics(report) {
-            let found = published.iter().find(|comparison| comparison.metric == name);
+            // One paper's row: another's figure only where this one has none.
+            let of_metric = published.iter().filter(|comparison| comparison.metric == name);
+            let found = of_metric.min_by_key(|comparison| comparison.source.id != first.source.id);
             row.push(found.map_or_else(|| "-".to_owned(), |c| printed(c)));
         }
         row.push("-".to_owned());
@@ -126,7 +128,8 @@ pub(super) fn comparison(report: &Report) -> String {
             "- [{}] {}, {}. Protocol: {}.",
             row.source.id, row.source.title, row.source.source, row.protocol
         ));
-        notes.extend(row.derived.iter().map(|how| format!("- {} is derived, {how}.", row.metric.short())));
+        let derived = |how| format!("- {} of [{}] is derived, {how}.", row.metric.short(), row.source.id);
+        notes.extend(row.derived.iter().map(derived));
     }
     let list: Vec<String> = sources.into_iter().chain(notes).collect();
     format!(

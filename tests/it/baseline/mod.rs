@@ -34,10 +34,10 @@ fn every_published_number_is_there() {
     let counts: Vec<(&str, usize)> =
         files.iter().map(|file| (file.paper.id.as_str(), file.rows.len())).collect();
     // Seed: Tables II and III 36 each, its own 4 of Table IV, three derived |R| / |U|. LlamaRec: two tables of three
-    // datasets, six metrics and five methods, and 8 of its comparison with language models.
+    // datasets, six metrics and five methods, 8 of its comparison with language models, two derived |R| / |U|.
     assert_eq!(
         counts,
-        [("llama3-llamarec", 79), ("llamarec", 188), ("palr", 2), ("gpt4rec", 2), ("recmind", 4), ("pod", 4)]
+        [("llama3-llamarec", 79), ("llamarec", 190), ("palr", 2), ("gpt4rec", 2), ("recmind", 4), ("pod", 4)]
     );
     assert_eq!(files.iter().map(|file| file.claims.len()).sum::<usize>(), 11);
     assert_eq!(files.iter().map(|file| file.statistics.len()).sum::<usize>(), 3);
@@ -85,6 +85,7 @@ fn the_published_retriever_of_beauty_is_found() {
     let llamarec = files.iter().find(|file| file.paper.id == "llamarec").unwrap();
     let found: Vec<(String, f64)> = llamarec
         .rows_of("beauty", "LRURec", Scope::Overall)
+        .filter(|row| row.derived.is_none())
         .map(|row| (row.metric.short(), row.value))
         .collect();
     let expected = [
@@ -108,6 +109,34 @@ fn the_hidden_hit_counts_are_derived_rows() {
         assert!((row.value - share).abs() < 1e-4, "{dataset} {}", row.value);
         assert!(row.derived.as_ref().is_some_and(|how| how.contains("whole number of users")));
     }
+}
+
+#[test]
+fn only_one_number_of_retrieved_users_reconciles_llamarecs_two_tables() {
+    let files = built_in().unwrap();
+    let llamarec = files.iter().find(|file| file.paper.id == "llamarec").unwrap();
+    // Rounded to 4 places: a printed value stands for half a unit of the last place around it.
+    let bounds = |printed: f64| (printed - 5e-5, printed + 5e-5);
+    let fitting = |dataset: &str, users: u64| -> Vec<u64> {
+        let overall: Vec<_> = llamarec.rows_of(dataset, "LRURec", Scope::Overall).collect();
+        let subset: Vec<_> = llamarec.rows_of(dataset, "LRURec", Scope::RetrievedSubset).collect();
+        assert_eq!(subset.len(), 6);
+        let fits = |retrieved: &u64| {
+            subset.iter().all(|row| {
+                let of_all = overall.iter().find(|other| other.metric == row.metric).unwrap();
+                let share = *retrieved as f64 / users as f64;
+                let ((low, high), (least, most)) = (bounds(row.value), bounds(of_all.value));
+                low * share < most && least < high * share
+            })
+        };
+        (1..=users).filter(fits).collect()
+    };
+    for found in &llamarec.retrieved {
+        assert_eq!(fitting(&found.dataset, found.users), [found.retrieved], "{}", found.dataset);
+    }
+    let named: Vec<_> = llamarec.retrieved.iter().map(|found| found.dataset.as_str()).collect();
+    assert_eq!(named, ["beauty", "games"]);
+    assert_eq!(fitting("ml-100k", 610), [0u64; 0], "its tables contradict each other");
 }
 
 #[test]

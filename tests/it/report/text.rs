@@ -70,7 +70,7 @@ fn the_comparison_names_rule_source_and_derivation() {
     assert!(section.contains(bench::report::RULE));
     assert!(section.contains("- [llamarec] LlamaRec: Two-Stage Recommendation"));
     assert!(section.contains("arXiv:2311.02089"));
-    assert!(section.contains("- R@20 is derived, 126 of 610: "));
+    assert!(section.contains("- R@20 of [llama3-llamarec] is derived, 126 of 610: "));
     assert_eq!(lines_with(section, "| R@20").len(), 1);
     assert!(
         lines_with(section, "| R@20")[0].contains("| 0.2066 (derived) | +0.0033 | +1.59 % | 0.0335 | yes |")

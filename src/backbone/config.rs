@@ -1,5 +1,14 @@
 //! What `config.json` says about a model: one description for every architecture of the Llama family.
 
+mod fields;
+mod parse;
+mod rope;
+mod write;
+
+use std::path::Path;
+
+use super::{Error, files};
+
 /// The architectures that one decoder covers. They differ in what [`ModelConfig`] says, and in nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Architecture {
@@ -67,6 +76,11 @@ pub struct RopeConfig {
 pub enum RopeScaling {
     /// They are not.
     None,
+    /// They are not up to `max_positions`; beyond, the base grows, which is not done here: longer prompts do not fit.
+    Dynamic {
+        /// How the base would grow.
+        factor: f64,
+    },
     /// All are divided by `factor`.
     Linear {
         /// The divisor.
@@ -99,4 +113,128 @@ pub enum RopeScaling {
         /// Whether the ends of the blend are whole dimensions.
         truncate: bool,
     },
+}
+
+impl Architecture {
+    /// Every architecture.
+    pub const ALL: [Self; 4] = [Self::Llama, Self::Mistral, Self::Qwen2, Self::Qwen3];
+
+    /// The name under `architectures` in `config.json`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Llama => "LlamaForCausalLM",
+            Self::Mistral => "MistralForCausalLM",
+            Self::Qwen2 => "Qwen2ForCausalLM",
+            Self::Qwen3 => "Qwen3ForCausalLM",
+        }
+    }
+
+    /// The word under `model_type` in `config.json`.
+    #[must_use]
+    pub fn model_type(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Mistral => "mistral",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Read a `config.json`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or describes a model that cannot be run here; all problems at once.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = files::read_json(path)?;
+        Self::from_json(&text).map_err(|problems| Error::Config { path: path.to_owned(), problems })
+    }
+
+    /// Understand the text of a `config.json`.
+    ///
+    /// # Errors
+    /// Every problem of the description.
+    pub fn from_json(text: &[u8]) -> Result<Self, Vec<String>> {
+        parse::parse(text)
+    }
+
+    /// The text of a `config.json` that [`ModelConfig::from_json`] and transformers read as this configuration.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        format!("{:#}\n", write::to_json(self))
+    }
+
+    /// Why no model can have this shape; empty for one that can.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |holds: bool, problem: String| {
+            if !holds {
+                problems.push(problem);
+            }
+        };
+        for (name, count) in [
+            ("hidden_size", self.hidden),
+            ("intermediate_size", self.intermediate),
+            ("num_hidden_layers", self.layers),
+            ("num_attention_heads", self.heads),
+            ("num_key_value_heads", self.kv_heads),
+            ("head_dim", self.head_dim),
+            ("vocab_size", self.vocab),
+            ("max_position_embeddings", self.max_positions),
+        ] {
+            check(
+                (1..=fields::MAX_COUNT).contains(&(count as u64)),
+                format!("{name} is {count}, expected 1 to {}", fields::MAX_COUNT),
+            );
+        }
+        let (heads, kv_heads, head_dim) = (self.heads, self.kv_heads, self.head_dim);
+        let divides = kv_heads > 0 && heads.is_multiple_of(kv_heads);
+        check(
+            divides,
+            format!("num_attention_heads {heads} is not a multiple of num_key_value_heads {kv_heads}"),
+        );
+        check(
+            head_dim.is_multiple_of(2),
+            format!("head_dim {head_dim} is odd, so its numbers cannot turn in pairs"),
+        );
+        let ids = self
+            .bos
+            .iter()
+            .map(|id| ("bos_token_id", id))
+            .chain(self.eos.iter().map(|id| ("eos_token_id", id)));
+        for (name, id) in ids {
+            check((*id as usize) < self.vocab, format!("{name} {id} is not below vocab_size {}", self.vocab));
+        }
+        if let RopeScaling::Llama3 { low_freq_factor: low, high_freq_factor: high, .. } = self.rope.scaling {
+            check(low < high, format!("low_freq_factor {low} is not below high_freq_factor {high}"));
+        }
+        problems
+    }
+
+    /// The most positions for which plain causal attention with these frequencies is what the model was made for.
+    #[must_use]
+    pub fn longest_prompt(&self) -> usize {
+        let positions = match self.rope.scaling {
+            RopeScaling::Yarn { factor, original_max_positions, .. } => {
+                self.max_positions.max((factor * original_max_positions as f64) as usize)
+            }
+            _ => self.max_positions,
+        };
+        positions.min(self.sliding_window.unwrap_or(usize::MAX))
+    }
+
+    /// How many numbers the weights have, biases and norms included.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        let [d, f, v, dim] = [self.hidden, self.intermediate, self.vocab, self.head_dim].map(|n| n as u64);
+        let (q, kv) = (self.heads as u64 * dim, self.kv_heads as u64 * dim);
+        let bias = if self.qkv_bias { q + 2 * kv } else { 0 };
+        let norms = 2 * d + if self.qk_norm { 2 * dim } else { 0 };
+        let layer = 2 * d * q + 2 * d * kv + 3 * d * f + bias + norms;
+        let embeddings = if self.tied { v * d } else { 2 * v * d };
+        self.layers as u64 * layer + embeddings + d
+    }
 }

@@ -1,11 +1,13 @@
 //! Language models of the Llama family: what their files say and hold.
 //!
-//! [`ModelConfig`] is what `config.json` says about a model's shape; [`Weights`] are its matrices.
+//! A [`Folder`] has the files; [`ModelConfig`] is what `config.json` says about the shape; [`Weights`] are the matrices.
 
 pub mod config;
 mod error;
+mod files;
 pub mod weights;
 
 pub use config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 pub use error::Error;
+pub use files::Folder;
 pub use weights::{Layer, Projection, Weights};

@@ -54,6 +54,8 @@ pub struct RankerSpec {
     pub title_tokens: u32,
     /// Tokens at which a prompt is cut on the left.
     pub max_prompt_tokens: u32,
+    /// What a longer prompt loses.
+    pub overlong_prompts: OverlongPrompts,
     /// Rank of the adapters.
     pub lora_r: u32,
     /// Scale of the adapters, divided by their rank.
@@ -118,6 +120,16 @@ pub enum LoraTarget {
     UpProj,
     /// Feed-forward output.
     DownProj,
+}
+
+/// What a prompt that is too long loses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OverlongPrompts {
+    /// Tokens on the left, so the beginning of the instruction first (what the reference does).
+    CutLeft,
+    /// Its oldest history items, one by one; the last item stays. What is still too long then is cut on the left.
+    DropOldest,
 }
 
 /// The order in which candidates are shown in validation and test.

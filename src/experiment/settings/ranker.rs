@@ -42,6 +42,13 @@ pub(super) const ROWS: &[Spec] = &[
         Is(Int(1536)),
         "Tokens at which a prompt is cut on the left.",
     ),
+    ranker(
+        "ranker.overlong_prompts",
+        Choice(&["cut-left", "drop-oldest"]),
+        Is(word("cut-left")),
+        "What a prompt over max_prompt_tokens loses: tokens on the left, the instruction first, or its oldest history \
+         items (then tokens, if candidates alone are too long).",
+    ),
     ranker("ranker.lora_r", count(4096), Is(Int(8)), "Rank of the adapters."),
     ranker("ranker.lora_alpha", above(0.0, 1e6), Is(Num(32.0)), "Scale of the adapters, divided by their rank."),
     ranker("ranker.lora_dropout", below(0.0, 1.0), Is(Num(0.05)), "Chance of dropping an input of an adapter."),

@@ -4,11 +4,16 @@
 //! ([`Matrix::read`]), so a product of dense, bf16, int8 or NF4 weights is one piece of code, and no dequantized copy of the
 //! whole matrix exists.
 
-use super::aligned::Buffer;
-use super::gemm::{Left, Start, gemm};
+mod format;
+mod pack;
+mod product;
+mod tile;
 
-/// Rows of the weight that are unpacked at a time.
-const STRIPE: usize = 64;
+use super::aligned::Buffer;
+use super::gemm::Start;
+use super::simd::{InstructionSet, bf16, instruction_set};
+use format::Route;
+use product::{Pool, Product};
 
 /// A weight matrix W (rows, cols) that can be read in blocks.
 pub trait Matrix: Sync {
@@ -59,8 +64,24 @@ pub enum Precision {
 #[derive(Default)]
 pub struct Scratch {
     left: Buffer,
-    block: Buffer,
-    right: Buffer,
+    pool: Pool,
+    set: Option<InstructionSet>,
+}
+
+impl Scratch {
+    /// Scratch whose products run on a given instruction set, without bf16 instructions (for parity tests).
+    #[must_use]
+    pub fn on(set: InstructionSet) -> Self {
+        Self { set: Some(set), ..Self::default() }
+    }
+
+    fn route(&self, precision: Precision) -> Route {
+        match (precision, self.set) {
+            (Precision::F32, set) => Route::Single(set.unwrap_or_else(instruction_set)),
+            (Precision::Bf16, None) if bf16::has_bf16() => Route::Pairs,
+            (Precision::Bf16, set) => Route::Rounded(set.unwrap_or_else(instruction_set)),
+        }
+    }
 }
 
 /// `y (m, n) = start + x (m, k) W^T` with W (n, k).
@@ -76,24 +97,7 @@ pub fn forward<W: Matrix + ?Sized>(
     start: Start<'_>,
     scratch: &mut Scratch,
 ) {
-    let (n, k) = (w.rows(), w.cols());
-    assert!(x.len() == m * k && y.len() == m * n, "x is not ({m}, {k}) or y is not ({m}, {n})");
-    let Scratch { left, block, right } = scratch;
-    let x = rounded(precision, x, left);
-    for from in (0..n).step_by(STRIPE) {
-        let count = STRIPE.min(n - from);
-        let block = block.reset(count * k);
-        w.read(from, count, 0, k, block, k);
-        let right = right.reset(count * k);
-        for j in 0..count {
-            for p in 0..k {
-                right[p * count + j] = round(precision, block[j * k + p]);
-            }
-        }
-        if m > 0 {
-            gemm((m, count, k), Left::rows(x, k), right, count, &mut y[from..], n, columns(start, from));
-        }
-    }
+    product(precision, (m, w.rows(), w.cols()), x, w, true, y, start, scratch);
 }
 
 /// `dx (m, k) = start + dy (m, n) W` with W (n, k).
@@ -109,44 +113,28 @@ pub fn backward<W: Matrix + ?Sized>(
     start: Start<'_>,
     scratch: &mut Scratch,
 ) {
-    let (n, k) = (w.rows(), w.cols());
-    assert!(dy.len() == m * n && dx.len() == m * k, "dy is not ({m}, {n}) or dx is not ({m}, {k})");
-    let Scratch { left, right, .. } = scratch;
-    let dy = rounded(precision, dy, left);
-    for from in (0..k).step_by(STRIPE) {
-        let count = STRIPE.min(k - from);
-        let right = right.reset(n * count);
-        w.read(0, n, from, count, right, count);
-        for value in right.iter_mut() {
-            *value = round(precision, *value);
-        }
-        if m > 0 {
-            gemm((m, count, n), Left::rows(dy, n), right, count, &mut dx[from..], k, columns(start, from));
-        }
-    }
+    product(precision, (m, w.cols(), w.rows()), dy, w, false, dx, start, scratch);
 }
 
-fn columns(start: Start<'_>, from: usize) -> Start<'_> {
+#[allow(clippy::too_many_arguments, reason = "a matrix product has this many facts")]
+fn product<W: Matrix + ?Sized>(
+    precision: Precision,
+    size: (usize, usize, usize),
+    x: &[f32],
+    w: &W,
+    transposed: bool,
+    y: &mut [f32],
+    start: Start<'_>,
+    scratch: &mut Scratch,
+) {
+    let (m, n, k) = size;
+    assert!(x.len() == m * k, "the left side has {} numbers, not ({m}, {k})", x.len());
+    assert!(y.len() == m * n, "the result has {} numbers, not ({m}, {n})", y.len());
     match start {
-        Start::Columns(values) => Start::Columns(&values[from..]),
-        other => other,
+        Start::Columns(values) => assert!(values.len() >= n, "{} column starts for {n}", values.len()),
+        Start::Rows(values) => assert!(values.len() >= m, "{} row starts for {m}", values.len()),
+        Start::Zero | Start::Sum => {}
     }
-}
-
-fn round(precision: Precision, x: f32) -> f32 {
-    match precision {
-        Precision::F32 => x,
-        Precision::Bf16 => half::bf16::from_f32(x).to_f32(),
-    }
-}
-
-fn rounded<'a>(precision: Precision, x: &'a [f32], to: &'a mut Buffer) -> &'a [f32] {
-    if precision == Precision::F32 {
-        return x;
-    }
-    let to = to.reset(x.len());
-    for (to, x) in to.iter_mut().zip(x) {
-        *to = round(precision, *x);
-    }
-    to
+    let route = scratch.route(precision);
+    Product { size, x, w, transposed, start }.run(route, y, scratch);
 }

@@ -1,7 +1,7 @@
 //! [`Lanes`] as two 256-bit registers.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line is an intrinsic under the trait's one safety rule")]
 
-use super::{LANES, Lanes};
+use super::{Kernel, LANES, Lanes};
 use std::arch::x86_64::*;
 
 /// AVX2 with FMA.
@@ -124,4 +124,18 @@ impl Lanes for Avx2 {
         let bits = i32::from(bits);
         Pair(_mm256_and_ps(mask(bits & 255), a.0), _mm256_and_ps(mask(bits >> 8), a.1))
     }
+    #[inline(always)]
+    unsafe fn apart<K: Kernel>(kernel: K) -> K::Out {
+        apart(kernel)
+    }
+    #[inline(always)]
+    unsafe fn prefetch(from: *const f32) {
+        _mm_prefetch::<_MM_HINT_T0>(from.cast());
+    }
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn apart<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run::<Avx2>()
 }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub mod bf16;
 mod portable;
 
 /// Lanes in a virtual register.
@@ -77,6 +78,47 @@ pub trait Lanes: Copy {
         }
         a[0]
     }
+
+    /// Lane `j` of register `i` goes to lane `i` of register `j`.
+    #[inline(always)]
+    unsafe fn transpose(rows: [Self::V; LANES]) -> [Self::V; LANES] {
+        let mut from = [[0f32; LANES]; LANES];
+        let mut to = [[0f32; LANES]; LANES];
+        let mut out = rows;
+        for i in 0..LANES {
+            unsafe { Self::store(from[i].as_mut_ptr(), rows[i]) };
+        }
+        for i in 0..LANES {
+            for j in 0..LANES {
+                to[j][i] = from[i][j];
+            }
+        }
+        for i in 0..LANES {
+            out[i] = unsafe { Self::load(to[i].as_ptr()) };
+        }
+        out
+    }
+
+    /// Each lane rounded by [`bf16::round`].
+    #[inline(always)]
+    unsafe fn round_bf16(v: Self::V) -> Self::V {
+        let mut a = [0f32; LANES];
+        unsafe {
+            Self::store(a.as_mut_ptr(), v);
+            for x in &mut a {
+                *x = bf16::round(*x);
+            }
+            Self::load(a.as_ptr())
+        }
+    }
+
+    /// Run a kernel as a function of its own, which is never inlined: large kernels that are alternatives of each other keep
+    /// their sums in registers only if the compiler cannot merge them.
+    unsafe fn apart<K: Kernel>(kernel: K) -> K::Out;
+
+    /// Ask for the cache line of `from` early. Any address is allowed.
+    #[inline(always)]
+    unsafe fn prefetch(_from: *const f32) {}
 }
 
 /// `vectors!(d, at, n => body)`: run `body` for each virtual register of a row of `d`: `n` lanes from element `at`.

@@ -1,6 +1,6 @@
 //! [`Lanes`] as an array: the plain twin of the other two, and what other processors run.
 
-use super::{LANES, Lanes};
+use super::{Kernel, LANES, Lanes};
 
 /// Plain Rust.
 #[derive(Clone, Copy)]
@@ -94,5 +94,9 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn keep(bits: u16, a: A) -> A {
         each(|i| if bits >> i & 1 == 1 { a[i] } else { 0.0 })
+    }
+    #[inline(never)]
+    unsafe fn apart<K: Kernel>(kernel: K) -> K::Out {
+        unsafe { kernel.run::<Self>() }
     }
 }

@@ -1,4 +1,4 @@
-//! exp and the error function on lanes. Both use only IEEE operations in a fixed order, so every
+//! exp, powers of two and the error function on lanes. All use only IEEE operations in a fixed order, so every
 //! instruction set gives the same bits.
 
 use super::simd::Lanes;
@@ -21,6 +21,27 @@ pub unsafe fn exp<L: Lanes>(x: L::V) -> L::V {
             p = L::fma(p, r, L::splat(c));
         }
         let p = L::add(L::fma(p, L::mul(r, r), r), L::splat(1.0));
+        L::mul(p, L::pow2(n))
+    }
+}
+
+/// `2^x`, relative error below 2e-7 on `[-126, 127]`, exactly 1 at 0; arguments outside are clamped to it. NaN stays NaN.
+///
+/// To the nearest integer and a rest, with the degree-6 polynomial of Cephes' `exp2f`.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub unsafe fn exp2<L: Lanes>(x: L::V) -> L::V {
+    unsafe {
+        // Of a comparison with NaN the second argument is the result.
+        let x = L::min(L::splat(127.0), L::max(L::splat(-126.0), x));
+        let n = L::round(x);
+        let r = L::sub(x, n);
+        let mut p = L::splat(1.535_336_2e-4);
+        for c in [1.339_887_4e-3, 9.618_437e-3, 5.550_332_5e-2, 2.402_264_8e-1, 6.931_472e-1, 1.0] {
+            p = L::fma(p, r, L::splat(c));
+        }
         L::mul(p, L::pow2(n))
     }
 }

@@ -5,8 +5,10 @@
 
 pub mod adamw;
 pub mod aligned;
+pub mod attention;
 pub mod cross_entropy;
 pub mod dropout;
+pub mod embedding;
 pub mod gelu;
 pub mod gemm;
 pub mod init;
@@ -16,5 +18,9 @@ pub mod norm;
 pub mod parallel;
 pub mod params;
 pub mod quant;
+pub mod rms_norm;
+pub mod rope;
 pub mod scan;
 pub mod simd;
+pub mod softmax;
+pub mod swiglu;

@@ -1,6 +1,7 @@
 //! The kernels beside plain twins: naive loops in f64, or candle's automatic differentiation.
 
 mod adamw;
+mod attention;
 mod cross_entropy;
 mod dropout;
 mod gelu;

@@ -8,6 +8,7 @@ use super::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 
 /// `rope_theta` where it is not given (transformers).
 const THETA: f64 = 10_000.0;
+const MIN_FACTOR: f64 = 1e-6;
 const MAX_FACTOR: f64 = 1e6;
 
 /// Read a description; on failure every problem.
@@ -196,26 +197,28 @@ fn scaling(fields: &mut Fields<'_>, original_max_positions: usize, max_positions
     };
     match word {
         "default" => RopeScaling::None,
-        "linear" => RopeScaling::Linear { factor: fields.required_number("factor", 0.0, MAX_FACTOR) },
-        "dynamic" => RopeScaling::Dynamic { factor: fields.required_number("factor", 0.0, MAX_FACTOR) },
+        "linear" => RopeScaling::Linear { factor: fields.required_number("factor", MIN_FACTOR, MAX_FACTOR) },
+        "dynamic" => {
+            RopeScaling::Dynamic { factor: fields.required_number("factor", MIN_FACTOR, MAX_FACTOR) }
+        }
         "llama3" => RopeScaling::Llama3 {
-            factor: fields.required_number("factor", 0.0, MAX_FACTOR),
-            low_freq_factor: fields.required_number("low_freq_factor", 0.0, MAX_FACTOR),
-            high_freq_factor: fields.required_number("high_freq_factor", 0.0, MAX_FACTOR),
+            factor: fields.required_number("factor", MIN_FACTOR, MAX_FACTOR),
+            low_freq_factor: fields.required_number("low_freq_factor", MIN_FACTOR, MAX_FACTOR),
+            high_freq_factor: fields.required_number("high_freq_factor", MIN_FACTOR, MAX_FACTOR),
             original_max_positions,
         },
         "yarn" => {
             let implied = max_positions as f64 / original_max_positions as f64;
-            let factor = fields.number("factor", 0.0, MAX_FACTOR).unwrap_or(implied);
+            let factor = fields.number("factor", MIN_FACTOR, MAX_FACTOR).unwrap_or(implied);
             let mut scale = |key| {
                 fields.get(key).and_then(|_| fields.number(key, -1.0, MAX_FACTOR)).filter(|m| *m != 0.0)
             };
             let mscales = scale("mscale").zip(scale("mscale_all_dim"));
-            let attention_factor = fields.number("attention_factor", 0.0, MAX_FACTOR);
+            let attention_factor = fields.number("attention_factor", MIN_FACTOR, MAX_FACTOR);
             RopeScaling::Yarn {
                 factor,
-                beta_fast: fields.number("beta_fast", 0.0, MAX_FACTOR).unwrap_or(32.0),
-                beta_slow: fields.number("beta_slow", 0.0, MAX_FACTOR).unwrap_or(1.0),
+                beta_fast: fields.number("beta_fast", MIN_FACTOR, MAX_FACTOR).unwrap_or(32.0),
+                beta_slow: fields.number("beta_slow", MIN_FACTOR, MAX_FACTOR).unwrap_or(1.0),
                 original_max_positions,
                 attention_factor: attention_factor
                     .unwrap_or_else(|| RopeScaling::yarn_attention_factor(factor, mscales)),

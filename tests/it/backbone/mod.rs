@@ -1,0 +1,3 @@
+//! The files of language models: descriptions, folders, the hub.
+
+mod config;

@@ -12,6 +12,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub mod bf16;
+pub mod codes;
 mod portable;
 
 /// Lanes in a virtual register.
@@ -27,7 +28,7 @@ pub const LANES: usize = 16;
     missing_docs,
     reason = "one safety rule for the whole trait, stated above; the names say what they do"
 )]
-pub trait Lanes: Copy {
+pub trait Lanes: Copy + codes::Codes {
     /// The register.
     type V: Copy;
     /// How many virtual registers wide a matrix tile is (see [`super::gemm`]): bounded by the register file.

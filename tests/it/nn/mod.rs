@@ -10,5 +10,6 @@ mod init;
 mod math;
 pub mod norm;
 mod params;
+mod quant;
 mod scan;
 pub mod tools;

@@ -23,6 +23,10 @@ pub trait Matrix: Sync {
     fn cols(&self) -> usize;
     /// `out[i * stride + j] = W[row0 + i, col0 + j]` for `i < rows`, `j < cols`; other elements of `out` stay as they are.
     fn read(&self, row0: usize, rows: usize, col0: usize, cols: usize, out: &mut [f32], stride: usize);
+    /// All of W (rows, cols), where it lies in memory as f32: saves a copy.
+    fn dense(&self) -> Option<&[f32]> {
+        None
+    }
 }
 
 /// A matrix of f32 in memory, rows contiguous.
@@ -48,6 +52,9 @@ impl Matrix for Dense<'_> {
             let from = (row0 + i) * self.cols + col0;
             out[i * stride..][..cols].copy_from_slice(&self.data[from..][..cols]);
         }
+    }
+    fn dense(&self) -> Option<&[f32]> {
+        Some(self.data)
     }
 }
 

@@ -18,42 +18,72 @@ fn place<L: Lanes, F: Format<L>>(word: usize) -> usize {
     if F::SWAPPED { word ^ 1 } else { word }
 }
 
-/// `to[word * width + i]` = the words of row `i` of `rows <= 16`, for `lanes <= 16` rows of which those behind `rows` are zeros.
-#[allow(clippy::too_many_arguments, reason = "a matrix and its panel have this many facts")]
+/// Rows of f32 in memory.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    /// The first number.
+    pub from: *const f32,
+    /// From row to row.
+    pub stride: usize,
+    /// At most 16.
+    pub rows: usize,
+    /// Numbers in a row.
+    pub depth: usize,
+}
+
+/// How far ahead of their use numbers are asked for.
+const AHEAD: usize = 128;
+
+/// `to[word * width + i]` = word of row `i`. For each word `lanes` numbers are written; those behind `rows` mean nothing.
 #[allow(clippy::needless_range_loop, reason = "indices of registers, which the compiler must know")]
 #[inline(always)]
-pub unsafe fn turned<L: Lanes, F: Format<L>>(
-    from: *const f32,
-    stride: usize,
-    rows: usize,
-    depth: usize,
-    to: *mut f32,
-    width: usize,
-    lanes: usize,
-) {
-    let count = words(depth, F::DEPTH);
+pub unsafe fn turned<L: Lanes, F: Format<L>>(r: Rows, to: *mut f32, width: usize, lanes: usize) {
+    let count = words(r.depth, F::DEPTH);
     let mut word = 0;
-    while word < count {
-        let step = word * F::DEPTH;
-        let full = step + LANES * F::DEPTH <= depth;
-        unsafe {
-            let mut block = [L::splat(0.0); LANES];
-            for i in 0..LANES {
-                if i < rows {
-                    let from = from.add(i * stride + step);
-                    block[i] = if full { F::words(from) } else { F::words_first(from, depth - step) };
-                }
+    // Whole registers run over into the next word, which is written later; so not in the last block.
+    let end = if lanes == LANES { r.depth } else { r.depth.saturating_sub(LANES * F::DEPTH) };
+    unsafe {
+        while (word + LANES) * F::DEPTH <= end {
+            let block = block::<L, F>(r, word * F::DEPTH);
+            let to = to.add(word * width);
+            for s in 0..LANES {
+                L::store(to.add(s * width), block[place::<L, F>(s)]);
             }
-            let block = L::transpose(block);
+            word += LANES;
+        }
+        while word < count {
+            let step = word * F::DEPTH;
             let here = LANES.min(count - word);
+            let mut tail = [[0f32; 2 * LANES]; LANES];
+            for i in 0..r.rows {
+                let numbers = (here * F::DEPTH).min(r.depth - step);
+                std::ptr::copy_nonoverlapping(r.from.add(i * r.stride + step), tail[i].as_mut_ptr(), numbers);
+            }
+            let from = tail.as_ptr().cast();
+            let tail = Rows { from, stride: 2 * LANES, rows: r.rows, depth: 2 * LANES };
+            let block = block::<L, F>(tail, 0);
             for s in 0..LANES {
                 if s < here {
-                    let to = to.add(place::<L, F>(word + s) * width);
-                    if lanes == LANES { L::store(to, block[s]) } else { L::store_first(to, lanes, block[s]) }
+                    L::store_first(to.add((word + s) * width), lanes, block[place::<L, F>(s)]);
                 }
             }
+            word += LANES;
         }
-        word += LANES;
+    }
+}
+
+/// Sixteen words, of all rows each, from a step on. The last row stands for those that do not exist.
+#[allow(clippy::needless_range_loop, reason = "indices of registers, which the compiler must know")]
+#[inline(always)]
+unsafe fn block<L: Lanes, F: Format<L>>(r: Rows, step: usize) -> [L::V; LANES] {
+    unsafe {
+        let mut block = [L::splat(0.0); LANES];
+        for i in 0..LANES {
+            let from = r.from.add(i.min(r.rows - 1) * r.stride + step);
+            L::prefetch(from.wrapping_add(AHEAD));
+            block[i] = F::words(from);
+        }
+        L::transpose(block)
     }
 }
 
@@ -75,26 +105,32 @@ pub struct Place {
 #[inline(always)]
 pub unsafe fn rows_of<L: Lanes, F: Format<L>, W: Matrix + ?Sized>(
     w: &W,
-    place: Place,
+    at: Place,
     vectors: usize,
     unpacked: &mut [f32],
     to: *mut f32,
 ) {
-    let count = words(place.depth, F::DEPTH);
+    let count = words(at.depth, F::DEPTH);
     let mut j = 0;
-    while j < place.columns {
+    while j < at.columns {
         let panel = j / (vectors * LANES) * (vectors * LANES);
-        let width = (place.columns - panel).next_multiple_of(LANES).min(vectors * LANES);
-        let here = LANES.min(place.columns - j);
-        let mut step = 0;
-        while step < place.depth {
-            let depth = UNPACKED_DEPTH.min(place.depth - step);
-            w.read(place.column + j, here, place.step + step, depth, unpacked, UNPACKED_DEPTH);
-            unsafe {
-                let to = to.add(panel * count + step / F::DEPTH * width + j - panel);
-                turned::<L, F>(unpacked.as_ptr(), UNPACKED_DEPTH, here, depth, to, width, LANES);
+        let width = (at.columns - panel).next_multiple_of(LANES).min(vectors * LANES);
+        let rows = LANES.min(at.columns - j);
+        let to = unsafe { to.add(panel * count + j - panel) };
+        if let Some(dense) = w.dense() {
+            let (from, stride) = ((at.column + j) * w.cols() + at.step, w.cols());
+            assert!(from + (rows - 1) * stride + at.depth <= dense.len(), "a dense matrix is too short");
+            let rows = Rows { from: dense[from..].as_ptr(), stride, rows, depth: at.depth };
+            unsafe { turned::<L, F>(rows, to, width, LANES) };
+        } else {
+            let mut step = 0;
+            while step < at.depth {
+                let depth = UNPACKED_DEPTH.min(at.depth - step);
+                w.read(at.column + j, rows, at.step + step, depth, unpacked, UNPACKED_DEPTH);
+                let rows = Rows { from: unpacked.as_ptr(), stride: UNPACKED_DEPTH, rows, depth };
+                unsafe { turned::<L, F>(rows, to.add(step / F::DEPTH * width), width, LANES) };
+                step += depth;
             }
-            step += depth;
         }
         j += LANES;
     }

@@ -7,7 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::format::{Format, Job, Route};
-use super::pack::{self, Place, UNPACKED, words};
+use super::pack::{self, Place, Rows, UNPACKED, words};
 use super::tile::{self, Tile};
 use super::{Matrix, Scratch};
 use crate::nn::aligned::Buffer;
@@ -15,9 +15,9 @@ use crate::nn::gemm::Start;
 use crate::nn::parallel::{self, Shared};
 use crate::nn::simd::{LANES, Lanes};
 
-/// Words of depth in a block: 14 rows of them are 14 KB of the first cache level.
-const WORDS: usize = 256;
-/// Columns of the result in a task: with `WORDS`, 128 KB of the second cache level.
+/// Words of depth in a block, at most: 14 rows of them are 21 KB of the first cache level.
+const WORDS: usize = 384;
+/// Columns of the result in a task: with `WORDS`, 192 KB of the second cache level.
 const COLUMNS: usize = 128;
 /// Words of the left side that are packed at a time, 64 MB.
 const PACKED: usize = 1 << 24;
@@ -167,8 +167,8 @@ impl Job for PackRows<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes, F: Format<L>>(self) {
         assert!(self.x.len() == self.rows * self.k && self.out.len() == self.rows * words(self.k, F::DEPTH));
-        let to = self.out.as_mut_ptr();
-        unsafe { pack::turned::<L, F>(self.x.as_ptr(), self.k, self.rows, self.k, to, self.rows, self.rows) }
+        let rows = Rows { from: self.x.as_ptr(), stride: self.k, rows: self.rows, depth: self.k };
+        unsafe { pack::turned::<L, F>(rows, self.out.as_mut_ptr(), self.rows, self.rows) }
     }
 }
 
@@ -197,10 +197,12 @@ impl<W: Matrix + ?Sized> Job for Block<'_, W> {
         let (_, n, k) = product.size;
         let (column, columns) = self.columns;
         let right = right.as_mut_ptr();
+        // Blocks of the depth are nearly equal.
+        let words = self.depth.div_ceil(self.depth.div_ceil(WORDS).max(1)).next_multiple_of(2 * LANES);
         let mut word = 0;
         loop {
             let step = word * self.in_a_word;
-            let count = WORDS.min(self.depth - word);
+            let count = words.min(self.depth - word);
             let place = Place { column, columns, step, depth: (count * self.in_a_word).min(k - step) };
             let start = if word == 0 { product.start } else { Start::Sum };
             unsafe {
@@ -213,6 +215,9 @@ impl<W: Matrix + ?Sized> Job for Block<'_, W> {
                     let (row, end) = (self.panels.at(panel), self.panels.at(panel + 1));
                     let rows = end - row;
                     let a = self.left.as_ptr().add((row - self.panels.first) * self.depth + word * rows);
+                    let next = self.panels.at(panel + 2) - end;
+                    let next_a =
+                        a.wrapping_add(rows * self.depth).wrapping_add(word * next).wrapping_sub(word * rows);
                     let mut j = 0;
                     while j < columns {
                         let width = (columns - j).next_multiple_of(LANES).min(vectors * LANES);
@@ -221,14 +226,19 @@ impl<W: Matrix + ?Sized> Job for Block<'_, W> {
                             Start::Rows(values) => Start::Rows(&values[row..]),
                             other => other,
                         };
+                        let c = self.y.pointer().add(row * n + column + j);
+                        let below = rows * n - j;
+                        let next_c = c.wrapping_add(if j + width < columns { width } else { below });
                         let t = Tile {
                             rows,
                             vectors: width / LANES,
                             words: count,
                             a,
                             b: right.add(j * count),
-                            c: self.y.pointer().add(row * n + column + j),
+                            c,
                             c_row: n,
+                            next_a,
+                            next_c,
                             start,
                         };
                         if j + width <= columns {

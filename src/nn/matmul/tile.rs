@@ -28,6 +28,10 @@ pub struct Tile<'a> {
     pub c: *mut f32,
     /// From row to row of the result.
     pub c_row: usize,
+    /// The left side of the rows that come next, asked for early as the processor would not. Need not exist.
+    pub next_a: *const f32,
+    /// The result of the next tile, likewise.
+    pub next_c: *const f32,
     /// What sums start from: values of this tile's columns or rows.
     pub start: Start<'a>,
 }
@@ -112,8 +116,15 @@ impl<const MR: usize, const NV: usize> Job for Fixed<'_, MR, NV> {
                     }
                 }
             }
-            let (mut a, mut b) = (t.a, t.b);
+            for i in 0..MR {
+                for v in 0..NV {
+                    L::prefetch(t.next_c.wrapping_add(i * t.c_row + v * LANES));
+                }
+            }
+            let (mut a, mut b, mut next_a) = (t.a, t.b, t.next_a);
             for _ in 0..t.words {
+                L::prefetch(next_a);
+                next_a = next_a.wrapping_add(MR);
                 let mut right = [L::splat(0.0); NV];
                 for v in 0..NV {
                     right[v] = L::load(b.add(v * LANES));

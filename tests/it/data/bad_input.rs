@@ -445,7 +445,7 @@ fn a_plain_file_cut_off_inside_its_last_number_gets_a_warning() {
         warnings_of_ratings(cut.as_bytes()),
         [
             "ratings.csv ends without a line end, on line 8: if it was cut off there, that line's last value is wrong; \
-          compare its size, 99 bytes, with the source's"
+          compare its size, 105 bytes, with the source's"
         ]
     );
     assert_eq!(warnings_of_ratings(gzip(cut.as_bytes()).as_slice()).len(), 1);

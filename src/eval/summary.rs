@@ -76,6 +76,17 @@ pub fn two_level(lists: &[RankList], metric: Metric, averaging: Averaging) -> Op
         return None;
     }
     let table: Vec<Vec<f64>> = lists.iter().map(|list| per_user(list, metric)).collect();
+    two_level_of(&table, averaging)
+}
+
+/// The same of any number a user: one list a seed, the same users in the same order in each.
+/// `None` if there is no list or the lists differ in length.
+#[must_use]
+pub fn two_level_of(table: &[Vec<f64>], averaging: Averaging) -> Option<TwoLevel> {
+    let n_users = table.first()?.len();
+    if table.iter().any(|list| list.len() != n_users) {
+        return None;
+    }
     let values: Vec<f64> = table.iter().map(|users| averaging.mean(users)).collect();
     let errors: Vec<f64> = table.iter().map(|users| averaging.standard_error(users)).collect();
     let users: Vec<f64> = (0..n_users)

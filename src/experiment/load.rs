@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::files::Chain;
 use super::problem::{Problem, Problems};
-use super::{DatasetSource, Experiment, Override, resolve};
+use super::{DatasetSource, Experiment, Override, Quantization, resolve};
 
 /// What a valid file is.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +74,39 @@ impl Experiment {
             "retriever": self.retriever,
         })
         .to_string()
+    }
+
+    /// Canonical JSON of exactly the settings that decide the ranking stage beside the candidates and the content of the
+    /// backbone's files: how its weights are stored and computed with, the prompt, and training where there is one.
+    #[must_use]
+    pub fn ranking_key_material(&self) -> String {
+        /// What decides scores without training. How prompts are put together in batches is not among it.
+        const UNTRAINED: [&str; 8] = [
+            "tune",
+            "history_items",
+            "title_tokens",
+            "max_prompt_tokens",
+            "overlong_prompts",
+            "candidate_order",
+            "read_out",
+            "validation_users",
+        ];
+        let (mut backbone, mut ranker) = (json!(self.backbone), json!(self.ranker));
+        let tuned = self.ranker.as_ref().is_some_and(|spec| spec.tune);
+        if let Some(fields) = backbone.as_object_mut() {
+            // Its files say what it is, whatever its name.
+            fields.retain(|name, _| name != "name" && name != "revision");
+            if self.backbone.as_ref().is_some_and(|spec| spec.quantization != Quantization::Nf4) {
+                fields.remove("double_quantization");
+            }
+        }
+        if let Some(fields) = ranker.as_object_mut() {
+            fields.retain(|name, _| match tuned {
+                true => name != "gradient_checkpointing",
+                false => UNTRAINED.contains(&name.as_str()),
+            });
+        }
+        json!({ "backbone": backbone, "ranker": ranker }).to_string()
     }
 }
 

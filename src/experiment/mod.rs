@@ -31,7 +31,8 @@ pub use self::load::Loaded;
 pub use self::outside::{ENV_PREFIX, Override, PROGRAM_VARIABLES};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::ranker_spec::{
-    BackboneSpec, CandidateOrder, ComputeType, LoraTarget, OverlongPrompts, Quantization, RankerSpec, ReadOut,
+    BackboneSpec, CandidateOrder, Checkpointing, ComputeType, LoraTarget, OverlongPrompts, Quantization,
+    RankerSpec, ReadOut,
 };
 pub use self::reference::{SettingDoc, settings_markdown, settings_reference};
 pub use self::resolved::{Origin, Resolved, Setting};

@@ -48,6 +48,8 @@ pub enum ComputeType {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RankerSpec {
+    /// Whether adapters are trained.
+    pub tune: bool,
     /// Last items of the history that the prompt shows.
     pub history_items: u32,
     /// Tokens at which a title is cut.
@@ -82,12 +84,20 @@ pub struct RankerSpec {
     pub batch_size: u32,
     /// Passes over the training prompts.
     pub epochs: u32,
+    /// Most steps, if the epochs have more.
+    pub max_steps: Option<u32>,
     /// Steps between two validations.
     pub validate_every_steps: u32,
     /// Validations in a row without a better one after which training stops.
     pub patience: u32,
     /// The validation metric that chooses the adapter.
     pub select_by: SelectBy,
+    /// Users of R that a validation ranks; 0 means all.
+    pub validation_users: u32,
+    /// Tokens that go through the model at once.
+    pub micro_batch_tokens: u32,
+    /// Whether layers are computed again in the backward pass. Results do not depend on it.
+    pub gradient_checkpointing: Checkpointing,
     /// Negatives beside the target in a training prompt.
     pub negatives: u32,
     /// Quirk: whether one item can be drawn twice as a negative of one prompt.
@@ -100,6 +110,18 @@ pub struct RankerSpec {
     pub read_out: ReadOut,
     /// Quirk: whether an over-long training prompt loses its first token to the end token appended.
     pub truncated_training_loses_bos: bool,
+}
+
+/// Whether layers are computed again in the backward pass instead of kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Checkpointing {
+    /// Where keeping them would take much memory.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// A linear layer of a Llama block.

@@ -40,6 +40,13 @@ pub(super) fn broken(merged: &Merged) -> Vec<Problem> {
             format!("evaluation.candidates is {candidates}, but a ranker has only {LETTERS} letters");
         report("evaluation.candidates", "backbone.name", message, "write at most 26, or remove [backbone]");
     }
+    if let Some(negatives) = number("ranker.negatives").filter(|n| *n > (LETTERS - 1) as f64) {
+        let message = format!(
+            "ranker.negatives is {negatives}, so a training prompt has {} candidates, but a ranker has only {LETTERS} letters",
+            negatives + 1.0
+        );
+        report("ranker.negatives", "backbone.name", message, "write at most 25");
+    }
     if let Some(name) = merged.text("dataset.name") {
         if name == "synthetic" && number("dataset.min_rating") > Some(0.0) {
             let message =

@@ -17,6 +17,11 @@ use crate::run::{
 };
 use crate::seed::Seed;
 
+/// The weights of a cell as its file.
+pub(super) fn files(weights: Option<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
+    weights.map(|bytes| (run::WEIGHTS.to_owned(), bytes)).into_iter().collect()
+}
+
 /// A finished stage and the bytes of its weights.
 type Computed = (Cell, Option<Vec<u8>>);
 
@@ -77,6 +82,7 @@ pub(super) fn compute(
         times: Times { started, finished: run::now(), wall_seconds },
         peak_memory_bytes: run::peak_memory_bytes(),
         training,
+        ranker: None,
         limit: None,
         files: BTreeMap::new(),
     };

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
-use super::store::STAGE;
+use super::stage::Stage;
 use super::{Error, Manifest, Store};
 
 /// One folder of a store.
@@ -16,11 +16,11 @@ pub struct Listed {
     pub manifest: Result<Manifest, String>,
 }
 
-impl Store {
+impl<C: Stage> Store<C> {
     /// The folder of the cells.
     #[must_use]
     pub fn cells_dir(&self) -> PathBuf {
-        self.root().join(STAGE)
+        self.root().join(C::NAME)
     }
 
     /// The cells by their folders' names, with their manifests; the other files are not looked at. Temporary folders and

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Machine;
+use super::{Machine, RankerRecord};
 
 /// Version of `manifest.json`.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -42,6 +42,9 @@ pub struct Manifest {
     /// How training went; `None` for a retriever that does not train.
     #[serde(default)]
     pub training: Option<TrainingRecord>,
+    /// What only the ranking stage has to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranker: Option<RankerRecord>,
     /// If the run used only a part of the data, how. Such a run is not for reporting.
     #[serde(default)]
     pub limit: Option<String>,

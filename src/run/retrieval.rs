@@ -148,11 +148,11 @@ impl StoredRetrieval {
     }
 }
 
-fn four(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {
+pub(super) fn four(bytes: &[u8]) -> impl Iterator<Item = [u8; 4]> {
     bytes.as_chunks().0.iter().copied()
 }
 
-fn tensor<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<TensorView<'a>, String> {
+pub(super) fn tensor<'a>(file: &SafeTensors<'a>, name: &str, dtype: Dtype) -> Result<TensorView<'a>, String> {
     let tensor = file.tensor(name).map_err(|_| format!("tensor {name} is missing"))?;
     if tensor.dtype() != dtype {
         return Err(format!("tensor {name} has type {:?}; expected {dtype:?}", tensor.dtype()));

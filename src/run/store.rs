@@ -4,46 +4,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::key::canonical_sha256;
 use super::machine::sha256_hex;
-use super::{
-    CellKey, CurvePoint, DatasetRecord, Error, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord,
-    StoredRetrieval, atomic,
-};
+use super::stage::{Files, Flaw, MANIFEST, Stage};
+use super::{Cell, CellKey, DatasetRecord, Error, FileRecord, MANIFEST_VERSION, Manifest, atomic};
 
-pub(super) const STAGE: &str = "retrieval";
-const MANIFEST: &str = "manifest.json";
-const RETRIEVAL: &str = "retrieval.safetensors";
-const WEIGHTS: &str = "weights.safetensors";
-const CURVE: &str = "curve.json";
-const CONFIG: &str = "config.json";
 /// The field of a manifest that holds the hash of the others.
 const SEAL: &str = "sha256";
 
-/// One experiment's retriever with one seed, as stored.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
-    /// What it says about itself.
-    pub manifest: Manifest,
-    /// Candidates and ranks.
-    pub retrieval: StoredRetrieval,
-    /// The learning curve; empty for a retriever that does not train.
-    pub curve: Vec<CurvePoint>,
-    /// The resolved settings with their origins at the time of writing.
-    pub settings: Vec<SettingRecord>,
-}
-
 /// What lies under a key.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Found {
+pub enum Found<C = Cell> {
     /// A whole cell whose files have the recorded hashes.
-    Complete(Box<Cell>),
+    Complete(Box<C>),
     /// Nothing.
     Missing,
     /// A cell that cannot be trusted. It has been moved out of the way and nothing lies under the key now.
@@ -97,10 +76,11 @@ impl fmt::Display for Damage {
     }
 }
 
-/// The folder of runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Store {
+/// The folder of runs, as one stage sees it.
+#[derive(Debug, Clone)]
+pub struct Store<C = Cell> {
     root: PathBuf,
+    stage: PhantomData<fn() -> C>,
 }
 
 /// Why a cell could not be read.
@@ -109,11 +89,16 @@ enum Broken {
     Fatal(Error),
 }
 
-impl Store {
-    /// The store at `root`. Nothing is touched yet; see [`atomic::check_writable`].
+impl<C: Stage> Store<C> {
+    /// The stage `C` of the store at `root`. Nothing is touched yet; see [`atomic::check_writable`].
+    pub(super) fn at(root: PathBuf) -> Self {
+        Self { root, stage: PhantomData }
+    }
+
+    /// The same stage of a store at another place.
     #[must_use]
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+    pub fn elsewhere(&self, root: impl Into<PathBuf>) -> Self {
+        Self::at(root.into())
     }
 
     /// The folder of runs.
@@ -125,7 +110,7 @@ impl Store {
     /// Where the cell of `key` lies or would lie.
     #[must_use]
     pub fn cell_dir(&self, key: &CellKey) -> PathBuf {
-        self.root.join(STAGE).join(key.short())
+        self.cells_dir().join(key.short())
     }
 
     /// Whether a cell looks complete, without reading it: quick, for plans.
@@ -138,7 +123,7 @@ impl Store {
     ///
     /// # Errors
     /// If the system does not let us read or set aside, or the cell is of a later version of this program.
-    pub fn load(&self, key: &CellKey) -> Result<Found, Error> {
+    pub fn load(&self, key: &CellKey) -> Result<Found<C>, Error> {
         self.load_as(key, None)
     }
 
@@ -146,15 +131,15 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::load`].
-    pub fn load_as(&self, key: &CellKey, expected: Option<&Expected<'_>>) -> Result<Found, Error> {
+    pub fn load_as(&self, key: &CellKey, expected: Option<&Expected<'_>>) -> Result<Found<C>, Error> {
         let folder = self.cell_dir(key);
         match fs::symlink_metadata(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
             Err(error) => return Err(Error::read(&folder, error)),
             Ok(_) => {}
         }
-        let read = read_cell(&folder, key).and_then(|cell| match expected {
-            Some(expected) => agrees(&folder, &cell.manifest, expected).map(|()| cell),
+        let read = read_cell(&folder, key).and_then(|cell: C| match expected {
+            Some(expected) => agrees(&folder, cell.manifest(), expected).map(|()| cell),
             None => Ok(cell),
         });
         match read {
@@ -190,11 +175,11 @@ impl Store {
         }
     }
 
-    /// The weights of a complete cell, verified; `None` if it has none.
+    /// One file of a complete cell, verified; `None` if it has none of that name.
     ///
     /// # Errors
-    /// If they cannot be read or differ from the manifest.
-    pub fn weights(&self, key: &CellKey) -> Result<Option<Vec<u8>>, Error> {
+    /// If it cannot be read or differs from the manifest.
+    pub fn file(&self, key: &CellKey, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let folder = self.cell_dir(key);
         let as_error = |broken| match broken {
             Broken::Fatal(error) => error,
@@ -203,39 +188,37 @@ impl Store {
             }
         };
         let manifest = read_manifest(&folder).map_err(as_error)?;
-        match manifest.files.get(WEIGHTS) {
-            Some(record) => read_verified(&folder.join(WEIGHTS), record).map(Some).map_err(as_error),
+        match manifest.files.get(name) {
+            Some(record) => read_verified(&folder.join(name), record).map(Some).map_err(as_error),
             None => Ok(None),
         }
     }
 
-    /// Store a cell: all files are written into a temporary folder, the manifest last, and the folder is renamed into
-    /// place, so that a reader sees all of it or nothing. The manifest's version, stage, key and files are filled in
-    /// here. If another process stored the same key first, its cell stays. Returns the cell's folder.
+    /// Store a cell with the files `extra`, which are not read back with it: all files are written into a temporary folder,
+    /// the manifest last, and the folder is renamed into place, so that a reader sees all of it or nothing. The manifest's
+    /// version, stage, key and files are filled in here. If another process stored the same key first, its cell stays.
+    /// Returns the cell's folder.
     ///
     /// # Errors
     /// If the cell contradicts itself or cannot be written; nothing is left behind then.
-    pub fn save(&self, key: &CellKey, cell: &Cell, weights: Option<&[u8]>) -> Result<PathBuf, Error> {
+    pub fn save_with(&self, key: &CellKey, cell: &C, extra: &[(String, Vec<u8>)]) -> Result<PathBuf, Error> {
         let folder = self.cell_dir(key);
-        let stage = self.root.join(STAGE);
+        let stage = self.cells_dir();
         atomic::create_dir_all(&stage)?;
-        let encode = |what| Error::Encode { path: folder.join(RETRIEVAL), what };
-        let mut files: Vec<(&str, Vec<u8>)> = vec![
-            (RETRIEVAL, cell.retrieval.to_bytes().map_err(encode)?),
-            (CURVE, atomic::to_json(&folder.join(CURVE), &cell.curve)?),
-            (CONFIG, atomic::to_json(&folder.join(CONFIG), &cell.settings)?),
-        ];
-        files.extend(weights.map(|bytes| (WEIGHTS, bytes.to_vec())));
+        let encode = |Flaw { file, what }: Flaw| Error::Encode { path: folder.join(file), what };
+        let mut files = cell.encode().map_err(encode)?;
+        files.extend_from_slice(extra);
         let records: BTreeMap<String, FileRecord> =
-            files.iter().map(|(name, bytes)| ((*name).to_owned(), record(bytes))).collect();
+            files.iter().map(|(name, bytes)| (name.clone(), record(bytes))).collect();
         let manifest = Manifest {
             version: MANIFEST_VERSION,
-            stage: STAGE.to_owned(),
+            stage: C::NAME.to_owned(),
             key: key.as_str().to_owned(),
             files: records,
-            ..cell.manifest.clone()
+            ..cell.manifest().clone()
         };
-        files.push((MANIFEST, atomic::to_json(&folder.join(MANIFEST), &sealed(&folder, &manifest)?)?));
+        let bytes = atomic::to_json(&folder.join(MANIFEST), &sealed(&folder, &manifest)?)?;
+        files.push((MANIFEST.to_owned(), bytes));
 
         let temporary = temporary_folder(&stage, key).map_err(|source| Error::write(&folder, source))?;
         for (name, bytes) in &files {
@@ -335,32 +318,15 @@ fn agrees(folder: &Path, manifest: &Manifest, expected: &Expected<'_>) -> Result
     Ok(())
 }
 
-fn read_cell(folder: &Path, key: &CellKey) -> Result<Cell, Broken> {
+fn read_cell<C: Stage>(folder: &Path, key: &CellKey) -> Result<C, Broken> {
     let manifest = read_manifest(folder)?;
     same_key(folder, &manifest, key)?;
     let mut contents = BTreeMap::new();
     for (name, record) in &manifest.files {
-        contents.insert(name.as_str(), read_verified(&folder.join(name), record)?);
+        contents.insert(name.clone(), read_verified(&folder.join(name), record)?);
     }
-    let bytes = |name: &str| {
-        contents.get(name).map(Vec::as_slice).ok_or_else(|| Broken::Damage {
-            path: folder.join(MANIFEST),
-            what: format!("names no file {name}"),
-        })
-    };
-    let retrieval = StoredRetrieval::from_bytes(bytes(RETRIEVAL)?)
-        .map_err(|what| Broken::Damage { path: folder.join(RETRIEVAL), what })?;
-    let users = manifest.dataset.users;
-    for (part, found) in [("validation", retrieval.validation.n_users()), ("test", retrieval.test.n_users())]
-    {
-        if found as u64 != users {
-            let what = format!("its dataset has {users} users, but {RETRIEVAL} has {found} in {part}");
-            return Err(Broken::Damage { path: folder.join(MANIFEST), what });
-        }
-    }
-    let curve = parse(&folder.join(CURVE), bytes(CURVE)?)?;
-    let settings = parse(&folder.join(CONFIG), bytes(CONFIG)?)?;
-    Ok(Cell { manifest, retrieval, curve, settings })
+    C::decode(manifest, &Files::new(contents))
+        .map_err(|Flaw { file, what }| Broken::Damage { path: folder.join(file), what })
 }
 
 fn read_manifest(folder: &Path) -> Result<Manifest, Broken> {
@@ -410,11 +376,8 @@ fn read(path: &Path, missing: &str) -> Result<Vec<u8>, Broken> {
     })
 }
 
-fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Broken> {
-    serde_json::from_slice(bytes).map_err(|error| Broken::Damage {
-        path: path.to_owned(),
-        what: format!("not what it should be: {error}"),
-    })
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Broken> {
+    super::stage::parse(bytes).map_err(|what| Broken::Damage { path: path.to_owned(), what })
 }
 
 /// Rename a cell to the first free `<cell>.damaged-N`. `None` if another process was faster.

@@ -34,6 +34,12 @@ pub(super) const ROWS: &[Spec] = &[
         Is(word("bf16")),
         "The type that activations are computed in.",
     ),
+    ranker(
+        "ranker.tune",
+        Bool,
+        Is(YES),
+        "Whether adapters are trained; false ranks with the backbone as it is.",
+    ),
     ranker("ranker.history_items", count(1000), Is(Int(20)), "Last items of the history in the prompt."),
     ranker("ranker.title_tokens", count(10_000), Is(Int(32)), "Tokens at which a title is cut."),
     ranker(
@@ -77,6 +83,12 @@ pub(super) const ROWS: &[Spec] = &[
         "Prompts in a step.",
     ),
     ranker("ranker.epochs", count(100_000), Is(Int(1)), "Passes over the training prompts."),
+    ranker(
+        "ranker.max_steps",
+        count(1_000_000_000),
+        Absent,
+        "Steps after which training ends, if the epochs have more; the learning rate falls to 0 over them.",
+    ),
     ranker("ranker.validate_every_steps", count(10_000_000), Is(Int(100)), "Steps between validations."),
     ranker(
         "ranker.patience",
@@ -85,6 +97,26 @@ pub(super) const ROWS: &[Spec] = &[
         "Validations in a row without a better one after which training stops.",
     ),
     ranker("ranker.select_by", Metric, Is(word("ndcg@10")), "The validation metric that chooses the adapter."),
+    ranker(
+        "ranker.validation_users",
+        Integer { min: 0, max: 1_000_000_000 },
+        Is(Int(0)),
+        "Users of R that a validation ranks, drawn once with the seed; 0 means all.",
+    ),
+    ranker(
+        "ranker.micro_batch_tokens",
+        Integer { min: 1, max: 1_000_000_000 },
+        Is(Int(4096)),
+        "Tokens that go through the model at once, in training and scoring; a step of batch_size prompts is cut into as many \
+         such parts as it needs. A prompt is never cut for it.",
+    ),
+    ranker(
+        "ranker.gradient_checkpointing",
+        Choice(&["auto", "always", "never"]),
+        Is(word("auto")),
+        "Whether layers are computed again in the backward pass instead of kept: the same bits with less memory and a \
+         third more time. \"auto\" does so where keeping them would take more than 2 GiB.",
+    ),
     ranker("ranker.negatives", count(1000), Is(Int(19)), "Negatives beside the target in a training prompt."),
     ranker(
         "ranker.negatives_with_repetition",

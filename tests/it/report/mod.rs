@@ -85,6 +85,7 @@ fn cell(seed: u64, test: &[u32]) -> Cell {
             last_loss: Some(6.25),
             parameters: Some(412345),
         }),
+        ranker: None,
         limit: None,
         files: BTreeMap::new(),
     };

@@ -68,6 +68,7 @@ fn cell() -> Cell {
             last_loss: Some(1.5),
             parameters: Some(7),
         }),
+        ranker: None,
         limit: None,
         files: BTreeMap::new(),
     };

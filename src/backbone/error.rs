@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::weights::WeightsError;
+
 /// A failure to find, read or understand a model. No message shows a token.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,6 +43,17 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// A file could not be written.
+    #[error("write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Files of weights are damaged, or are not of the model that is described.
+    #[error(transparent)]
+    Weights(Box<WeightsError>),
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -56,6 +69,11 @@ impl Error {
     /// A failure to read `path`.
     pub(super) fn read(path: &Path, source: io::Error) -> Self {
         Self::Read { path: path.to_owned(), source }
+    }
+
+    /// A failure to write `path`.
+    pub(super) fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write { path: path.to_owned(), source }
     }
 
     /// Files that `folder` lacks, with what to do about what it has instead.

@@ -10,4 +10,4 @@ pub mod weights;
 pub use config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 pub use error::Error;
 pub use files::Folder;
-pub use weights::{Layer, Projection, Weights};
+pub use weights::{Layer, Projection, Weights, WeightsError, load};

@@ -1,7 +1,21 @@
-//! The weights of a model of the Llama family.
+//! The weights of a model of the Llama family: read from safetensors, drawn at random, written.
+//!
+//! Linear layers are kept in the [`Storage`] that is asked for. Embedding and output layer are never quantized: they stay
+//! bf16 where the file has bf16, and are f32 otherwise (and always where the linear layers are). Norms and biases are f32.
+
+mod build;
+mod error;
+mod header;
+mod load;
+mod random;
+mod save;
+mod shards;
+
+pub use error::WeightsError;
+pub use load::load;
 
 use super::ModelConfig;
-use crate::nn::quant::Frozen;
+use crate::nn::quant::{Frozen, Storage};
 
 /// A linear layer: `y = x W^T + b`.
 #[derive(Debug, Clone)]
@@ -54,7 +68,39 @@ pub struct Weights {
     pub head: Option<Frozen>,
 }
 
+impl Layer {
+    /// Its seven linear layers: q, k, v, o, gate, up, down.
+    #[must_use]
+    pub fn projections(&self) -> [&Projection; 7] {
+        [&self.q, &self.k, &self.v, &self.o, &self.gate, &self.up, &self.down]
+    }
+
+    fn vectors(&self) -> impl Iterator<Item = &Vec<f32>> {
+        let biases = self.projections().map(|projection| projection.bias.as_ref());
+        let norms = [self.q_norm.as_ref(), self.k_norm.as_ref()];
+        [&self.input_norm, &self.post_norm].into_iter().chain(biases.into_iter().chain(norms).flatten())
+    }
+}
+
 impl Weights {
+    /// How the linear layers are stored.
+    #[must_use]
+    pub fn storage(&self) -> Storage {
+        self.layers.first().map_or(Storage::F32, |layer| layer.q.weight.storage())
+    }
+
+    /// Bytes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let layer = |layer: &Layer| {
+            let matrices: usize =
+                layer.projections().iter().map(|projection| projection.weight.bytes()).sum();
+            matrices + layer.vectors().map(|vector| vector.len() * 4).sum::<usize>()
+        };
+        let ends = self.embed.bytes() + self.head.as_ref().map_or(0, Frozen::bytes) + self.norm.len() * 4;
+        ends + self.layers.iter().map(layer).sum::<usize>()
+    }
+
     /// The output layer (v, d), which may be the embedding.
     #[must_use]
     pub fn output(&self) -> &Frozen {

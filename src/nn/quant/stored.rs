@@ -30,6 +30,12 @@ impl<T> Stored<T> {
     pub fn data(&self) -> &[T] {
         &self.data
     }
+
+    /// The elements, row after row.
+    #[must_use]
+    pub fn into_data(self) -> Vec<T> {
+        self.data
+    }
 }
 
 impl Stored<f32> {

@@ -2,12 +2,16 @@
 //!
 //! A [`Folder`] has the files; [`ModelConfig`] is what `config.json` says about the shape; [`Weights`] are the matrices.
 
+pub mod adapter;
 pub mod config;
+pub mod decoder;
 mod error;
 mod files;
 pub mod weights;
 
+pub use adapter::{Adapter, AdapterSpec};
 pub use config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
+pub use decoder::{Batch, BatchError, Decoder, FullModel, Keep, Step, Workspace};
 pub use error::Error;
 pub use files::Folder;
 pub use weights::{Layer, Projection, Weights, WeightsError, load};

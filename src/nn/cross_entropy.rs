@@ -63,6 +63,20 @@ fn chunk_of(v: usize) -> usize {
 /// # Panics
 /// When a label is not below v or a slice does not fit the shapes (a programming error of this crate).
 pub fn loss_and_gradients(inputs: Inputs<'_>, gradients: Gradients<'_>, workspace: &mut Workspace) -> f64 {
+    let m = inputs.labels.len();
+    weighted(inputs, gradients, 1.0 / m as f32, workspace) / m as f64
+}
+
+/// The sum of the positions' losses; the gradients are those of `share` times the sum.
+///
+/// # Panics
+/// As [`loss_and_gradients`].
+pub fn weighted(
+    inputs: Inputs<'_>,
+    gradients: Gradients<'_>,
+    share: f32,
+    workspace: &mut Workspace,
+) -> f64 {
     let Inputs { width: d, hidden, weight, bias, labels } = inputs;
     let (m, v) = (labels.len(), bias.len());
     assert!(
@@ -78,7 +92,6 @@ pub fn loss_and_gradients(inputs: Inputs<'_>, gradients: Gradients<'_>, workspac
     assert!(labels.iter().all(|&label| (label as usize) < v), "a label is not below {v}");
     let chunk = chunk_of(v);
     let chunks = v.div_ceil(chunk);
-    let share = 1.0 / m as f32;
     let logits = Shared::new(workspace.logits.reset(v * BLOCK));
     let turned = workspace.turned.reset(d * BLOCK);
     let scaled = Shared::new(workspace.scaled.reset(chunks * BLOCK * d));
@@ -154,7 +167,7 @@ pub fn loss_and_gradients(inputs: Inputs<'_>, gradients: Gradients<'_>, workspac
         let d_hidden = &mut gradients.hidden[first * d..][..rows * d];
         add_partials(d, rows, chunks, partial_buffer, d_hidden);
     }
-    loss / m as f64
+    loss
 }
 
 /// One logit, by the same chain of fused multiply-adds as the matrix product's.

@@ -20,6 +20,7 @@ pub mod params;
 pub mod quant;
 pub mod rms_norm;
 pub mod rope;
+pub mod rows;
 pub mod scan;
 pub mod simd;
 pub mod softmax;

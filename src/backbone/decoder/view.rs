@@ -1,0 +1,156 @@
+//! A model as the passes see it: borrowed matrices, with adapters and places of gradients where there are any.
+
+use std::ops::Range;
+
+use crate::backbone::{Adapter, Architecture, Layer, ModelConfig, Projection, Weights};
+use crate::experiment::LoraTarget;
+use crate::nn::attention::Shape;
+use crate::nn::dropout::Dropout;
+use crate::nn::matmul::Matrix;
+
+/// Projections of a layer.
+pub const SITES: usize = 7;
+
+/// Where a projection sits in the order of a layer's projections.
+pub fn site(target: LoraTarget) -> usize {
+    target as usize
+}
+
+/// The low-rank part of a projection: `scale B A dropout(x)`.
+#[derive(Clone)]
+pub struct Low<'a> {
+    /// A (r, inputs).
+    pub a: &'a [f32],
+    /// B (outputs, r).
+    pub b: &'a [f32],
+    /// Where their gradients lie.
+    pub places: (Range<usize>, Range<usize>),
+    pub r: usize,
+    /// alpha / r.
+    pub scale: f32,
+    pub mask: Dropout,
+}
+
+/// A linear layer.
+#[derive(Clone)]
+pub struct Linear<'a> {
+    pub weight: &'a dyn Matrix,
+    pub bias: Option<&'a [f32]>,
+    pub low: Option<Low<'a>>,
+    /// Where the gradients of weight and bias lie, when they are wanted.
+    pub place: Option<(Range<usize>, Option<Range<usize>>)>,
+    pub site: usize,
+}
+
+/// The weight of a norm, and where its gradient lies when it is wanted.
+#[derive(Clone)]
+pub struct Norm<'a> {
+    pub weight: &'a [f32],
+    pub place: Option<Range<usize>>,
+}
+
+/// One layer.
+pub struct LayerView<'a> {
+    pub input_norm: Norm<'a>,
+    pub q: Linear<'a>,
+    pub k: Linear<'a>,
+    pub v: Linear<'a>,
+    pub o: Linear<'a>,
+    pub q_norm: Option<Norm<'a>>,
+    pub k_norm: Option<Norm<'a>>,
+    pub post_norm: Norm<'a>,
+    pub gate: Linear<'a>,
+    pub up: Linear<'a>,
+    pub down: Linear<'a>,
+}
+
+/// All of a model but its output layer.
+pub struct View<'a> {
+    pub config: &'a ModelConfig,
+    pub embed: &'a dyn Matrix,
+    /// Where the embedding's gradient lies, when it is wanted.
+    pub embed_place: Option<Range<usize>>,
+    pub layers: Vec<LayerView<'a>>,
+    pub norm: Norm<'a>,
+}
+
+/// How far down a layer's backward pass has to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// The adapter of `down_proj` is all that learns.
+    Down,
+    /// `gate_proj` and `up_proj` too.
+    Feed,
+    /// `o_proj` too.
+    Output,
+    /// Queries, keys and values too.
+    Attention,
+    /// Down to the layer's input.
+    Input,
+}
+
+/// Whether all layers see a sliding window alike. Qwen's models slide in some layers only: there a prompt has to fit the window.
+pub fn slides(config: &ModelConfig) -> bool {
+    config.architecture == Architecture::Mistral
+}
+
+impl View<'_> {
+    /// The sizes of attention.
+    pub fn shape(&self) -> Shape {
+        let ModelConfig { heads, kv_heads, head_dim, .. } = *self.config;
+        let window = if slides(self.config) { self.config.sliding_window } else { None };
+        Shape { heads, kv_heads, head_dim, window }
+    }
+
+    /// How far the first layer's backward pass has to go; all others go to their input.
+    pub fn depth(&self) -> Depth {
+        let layer = &self.layers[0];
+        let adapted = |linear: &Linear<'_>| linear.low.is_some();
+        if self.embed_place.is_some() {
+            Depth::Input
+        } else if [&layer.q, &layer.k, &layer.v].into_iter().any(adapted) {
+            Depth::Attention
+        } else if adapted(&layer.o) {
+            Depth::Output
+        } else if adapted(&layer.gate) || adapted(&layer.up) {
+            Depth::Feed
+        } else {
+            Depth::Down
+        }
+    }
+}
+
+/// A model whose weights are frozen, with an adapter; `key` numbers the step's masks, and without one nothing is dropped.
+pub fn frozen<'a>(weights: &'a Weights, adapter: Option<&'a Adapter>, key: Option<u64>) -> View<'a> {
+    let norm = |weight: &'a [f32]| Norm { weight, place: None };
+    let layers = weights.layers.iter().enumerate().map(|(index, layer)| {
+        let Layer { q, k, v, o, gate, up, down, .. } = layer;
+        let linear = |projection: &'a Projection, target: LoraTarget| Linear {
+            weight: &projection.weight,
+            bias: projection.bias.as_deref(),
+            low: adapter.and_then(|adapter| adapter.low(index, target, key)),
+            place: None,
+            site: site(target),
+        };
+        LayerView {
+            input_norm: norm(&layer.input_norm),
+            q: linear(q, LoraTarget::QProj),
+            k: linear(k, LoraTarget::KProj),
+            v: linear(v, LoraTarget::VProj),
+            o: linear(o, LoraTarget::OProj),
+            q_norm: layer.q_norm.as_deref().map(norm),
+            k_norm: layer.k_norm.as_deref().map(norm),
+            post_norm: norm(&layer.post_norm),
+            gate: linear(gate, LoraTarget::GateProj),
+            up: linear(up, LoraTarget::UpProj),
+            down: linear(down, LoraTarget::DownProj),
+        }
+    });
+    View {
+        config: &weights.config,
+        embed: &weights.embed,
+        embed_place: None,
+        layers: layers.collect(),
+        norm: norm(&weights.norm),
+    }
+}

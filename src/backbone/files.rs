@@ -39,6 +39,14 @@ pub struct Folder {
 #[derive(Debug, Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Metadata {
+    /// Bytes of all tensors; some programs write it as 1e10.
+    total_size: Option<f64>,
 }
 
 impl Folder {
@@ -188,4 +196,44 @@ pub(super) fn read_json(path: &Path) -> Result<Vec<u8>, Error> {
         return Err(Error::read(path, source));
     }
     Ok(text)
+}
+
+/// The bytes of all weights as the index at `path` announces them, if there is one that does.
+pub(super) fn announced_bytes(path: &Path) -> Option<u64> {
+    let index: Index = serde_json::from_slice(&read_json(path).ok()?).ok()?;
+    index.metadata.total_size.filter(|bytes| *bytes >= 0.0).map(|bytes| bytes as u64)
+}
+
+/// What to do where `missing` files have relatives among the files that are there.
+pub(super) fn advice<'a>(missing: &[String], there: impl Iterator<Item = &'a str>) -> Option<String> {
+    let there: Vec<&str> = there.collect();
+    let ends = |ending: &str| there.iter().find(|name| name.ends_with(ending));
+    let lacks = |name: &str| missing.iter().any(|missing| missing == name);
+    if lacks(WEIGHTS) {
+        if let Some(pickle) = ends(".bin").or_else(|| ends(".pt")).or_else(|| ends(".pth")) {
+            return Some(format!(
+                "pickles such as {pickle} are not read, for they can run code: convert the model (load it with transformers and \
+                 call save_pretrained), or name a revision that has safetensors, such as refs/pr/1 in some repositories"
+            ));
+        }
+        if let Some(file) = ends(".gguf") {
+            return Some(format!("{file} is for llama.cpp: name the model that it was made from"));
+        }
+        if let Some(file) = ends(".safetensors") {
+            let other = if file.starts_with("adapter") {
+                "an adapter, not a model"
+            } else {
+                "not named as transformers does"
+            };
+            return Some(format!("{file} is {other}: name a model in the format of transformers"));
+        }
+    }
+    if lacks(TOKENIZER) && there.contains(&"tokenizer.model") {
+        return Some(
+            "tokenizer.model alone is not read: load it with transformers' AutoTokenizer and call save_pretrained, which \
+             writes tokenizer.json"
+                .to_owned(),
+        );
+    }
+    None
 }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod decoder;
 mod error;
 mod files;
+pub mod hub;
 pub mod weights;
 
 pub use adapter::{Adapter, AdapterSpec};
@@ -14,4 +15,5 @@ pub use config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 pub use decoder::{Batch, BatchError, Decoder, FullModel, Keep, Step, Workspace};
 pub use error::Error;
 pub use files::Folder;
+pub use hub::{Hub, Presence, Source, fetch, find, present};
 pub use weights::{Layer, Projection, Weights, WeightsError, load};

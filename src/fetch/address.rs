@@ -24,21 +24,37 @@ pub(super) fn shown(uri: &Uri) -> String {
 
 /// Check a mirror's base address. The address itself is kept out of the message.
 pub(super) fn check_mirror(base: &str) -> Result<(), Error> {
-    let refuse = |problem| Err(Error::Mirror { problem });
-    let Ok(uri) = base.parse::<Uri>() else { return refuse("cannot be read") };
+    check_base(base).map_err(|problem| Error::Mirror { problem })
+}
+
+/// Whether `base` is an address to which paths may be added: https, or http on this machine; without a user, a password or a
+/// query.
+///
+/// # Errors
+/// Says what it is instead, without the address, which may hold a password.
+pub fn check_base(base: &str) -> Result<(), &'static str> {
+    let Ok(uri) = base.parse::<Uri>() else { return Err("cannot be read") };
     match uri.scheme_str() {
         Some("https") => {}
         Some("http") if is_loopback(&uri) => {}
-        Some("http") => return refuse("is plain http to another machine"),
-        _ => return refuse("has no http or https scheme"),
+        Some("http") => return Err("is plain http to another machine"),
+        _ => return Err("has no http or https scheme"),
     }
     if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
-        return refuse("holds a user name or password");
+        return Err("holds a user name or password");
     }
     if uri.query().is_some() {
-        return refuse("holds a query");
+        return Err("holds a query");
     }
     Ok(())
+}
+
+/// Whether two addresses are on one server: what is secret between it and us may be sent to both.
+pub(super) fn same_server(a: &Uri, b: &Uri) -> bool {
+    let port =
+        |uri: &Uri| uri.port_u16().or(if uri.scheme_str() == Some("https") { Some(443) } else { Some(80) });
+    let same_host = a.host().zip(b.host()).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
+    same_host && a.scheme_str() == b.scheme_str() && port(a) == port(b)
 }
 
 /// Where `location`, a redirect from `from`, leads. https stays https; plain http stays on this machine.
@@ -120,6 +136,18 @@ mod tests {
             follow(from, "http://u:p@b.example/y?token=1"),
             Err("redirected to http://b.example/y, plain http to another machine, which is refused".into())
         );
+    }
+
+    #[test]
+    fn a_server_is_scheme_host_and_port() {
+        let same = |a: &str, b: &str| {
+            same_server(&a.parse().expect("a test address"), &b.parse().expect("a test address"))
+        };
+        assert!(same("https://a.example/x", "https://A.example:443/y?z"));
+        assert!(same("http://127.0.0.1:80/x", "http://127.0.0.1/y"));
+        assert!(!same("https://a.example/", "https://b.a.example/"));
+        assert!(!same("https://a.example/", "https://a.example:444/"));
+        assert!(!same("https://a.example/", "http://a.example:443/"));
     }
 
     #[test]

@@ -32,6 +32,10 @@ pub struct RemoteFile {
 /// What a downloaded file must look like.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
+    /// Any bytes, known by their hash.
+    Bytes,
+    /// A JSON object: begins as one.
+    Json,
     /// Text (CSV): not empty, not a web page.
     Text,
     /// One gzip stream that is whole and unpacks to at most this many bytes.

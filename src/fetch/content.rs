@@ -12,6 +12,9 @@ use crate::events::Interrupt;
 
 /// Look at the content of `path`; the inner result says what is wrong with it.
 pub(super) fn check(path: &Path, kind: Kind, interrupt: &Interrupt) -> Result<Result<(), String>, Error> {
+    if matches!(kind, Kind::Bytes) {
+        return Ok(Ok(()));
+    }
     let file = File::open(path).map_err(|e| Error::file("read", path, e))?;
     let mut start = Vec::new();
     (&file).take(512).read_to_end(&mut start).map_err(|e| Error::file("read", path, e))?;
@@ -19,7 +22,8 @@ pub(super) fn check(path: &Path, kind: Kind, interrupt: &Interrupt) -> Result<Re
         return Ok(Err("the file is empty".to_owned()));
     }
     let magic: &[u8] = match kind {
-        Kind::Text => b"",
+        Kind::Bytes | Kind::Text => b"",
+        Kind::Json => b"{",
         Kind::Gzip { .. } => b"\x1f\x8b",
         Kind::Zip { .. } => b"PK",
     };
@@ -27,12 +31,16 @@ pub(super) fn check(path: &Path, kind: Kind, interrupt: &Interrupt) -> Result<Re
         return Ok(Err("a web page came in place of the file (a login page, or a proxy?)".to_owned()));
     }
     if !start.starts_with(magic) {
-        let named = if matches!(kind, Kind::Zip { .. }) { "zip archive" } else { "gzip file" };
+        let named = match kind {
+            Kind::Json => "JSON object",
+            Kind::Zip { .. } => "zip archive",
+            _ => "gzip file",
+        };
         return Ok(Err(format!("the file is not a {named}")));
     }
     match kind {
         Kind::Gzip { max_unpacked_bytes } => unpacks(path, max_unpacked_bytes, interrupt),
-        Kind::Text | Kind::Zip { .. } => Ok(Ok(())),
+        Kind::Bytes | Kind::Json | Kind::Text | Kind::Zip { .. } => Ok(Ok(())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use ureq::http::{StatusCode, Uri, header};
+use ureq::http::{HeaderValue, StatusCode, Uri, header};
 
 use super::part::Part;
 use super::record::Expected;
@@ -23,23 +23,53 @@ const MAX_RESTARTS: u32 = 3;
 /// The longest wait between two tries.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-/// What to download.
-pub(super) struct Job<'a> {
+/// One file to download.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// The address: https, or http on this machine.
     pub url: &'a str,
+    /// Where the file goes; its folder is there. What has arrived is kept beside it as `TARGET.part`.
     pub target: &'a Path,
     /// `beauty/ratings_Beauty.csv`: what the reader of the progress line sees.
     pub label: &'a str,
+    /// The hash that the file must have, where it is known.
     pub expected: Option<&'a Expected>,
+    /// The length that the file must have, where it is known.
+    pub bytes: Option<u64>,
+    /// More bytes than this are refused.
     pub max_bytes: u64,
+    /// What the file must look like.
     pub kind: Kind,
+    /// What a person does without this program, as a clause.
     pub by_hand: &'a str,
+    /// The value of the header `Authorization`, for the server of `url` alone: no redirect takes it elsewhere.
+    pub authorization: Option<&'a str>,
+    /// What to do about a refusal, as a clause, where that server's answers say more than their status.
+    pub advise: Option<&'a Advise<'a>>,
+}
+
+/// Makes advice of a refusal; none leaves it to the status.
+pub type Advise<'a> = dyn Fn(&Refusal<'_>) -> Option<String> + 'a;
+
+/// A server's answer that no second try will change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal<'a> {
+    /// The status, such as 403.
+    pub status: u16,
+    /// The header `X-Error-Code`.
+    pub code: Option<&'a str>,
 }
 
 /// A file that arrived whole and is in place.
-pub(super) struct Downloaded {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downloaded {
+    /// Its length in bytes.
     pub bytes: u64,
+    /// Its SHA-256 in hex.
     pub sha256: String,
+    /// The server's `ETag`.
     pub etag: Option<String>,
+    /// The server's `Last-Modified`.
     pub last_modified: Option<String>,
 }
 
@@ -63,8 +93,11 @@ fn again(problem: impl Into<String>) -> Trouble {
     Trouble::Again { problem: problem.into(), wait: None }
 }
 
-/// Download one file and put it in place.
-pub(super) fn download(
+/// Download one file and put it in place, as [`super`] says: resumed, bounded, hashed.
+///
+/// # Errors
+/// When it cannot be had or is not the expected one, or somebody interrupts. What has arrived is kept.
+pub fn download(
     job: &Job<'_>,
     options: &Options,
     reporter: &dyn Reporter,
@@ -72,7 +105,10 @@ pub(super) fn download(
 ) -> Result<Downloaded, Error> {
     let uri: Uri = job.url.parse().map_err(|_| Error::Mirror { problem: "cannot be read" })?;
     let url = address::shown(&uri);
-    let run = Run { job, options, reporter, interrupt, uri, url };
+    let authorization =
+        job.authorization.map(|value| HeaderValue::from_str(value).map(sensitive)).transpose();
+    let authorization = authorization.map_err(|_| Error::Authorization { url: url.clone() })?;
+    let run = Run { job, options, reporter, interrupt, uri, url, authorization };
     let mut part = Part::open(job.target, job.url, interrupt)?;
     if part.bytes() > 0 {
         run.reporter.emit(Event::Note(&format!("{}: going on from byte {}", job.label, part.bytes())));
@@ -139,6 +175,13 @@ struct Run<'a> {
     uri: Uri,
     /// The address as messages show it.
     url: String,
+    authorization: Option<HeaderValue>,
+}
+
+/// Marked as one that no log shows.
+fn sensitive(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
 }
 
 impl Run<'_> {
@@ -152,7 +195,7 @@ impl Run<'_> {
         if resume.is_none() && part.bytes() > 0 {
             part.restart()?;
         }
-        let messages = transfer::start(self.uri.clone(), resume, self.options);
+        let messages = transfer::start(self.uri.clone(), resume, self.authorization.clone(), self.options);
         // Until the first answer, name resolution and the connection have their own time.
         let mut patience = self.options.stall_timeout + 2 * self.options.connect_timeout;
         let (mut since, mut arrived) = (Instant::now(), 0);
@@ -231,6 +274,9 @@ impl Run<'_> {
             let problem = "the server does not say how long the file is, so a cut would go unnoticed";
             return Err(self.refused(problem.to_owned()).into());
         }
+        if let Some((total, bytes)) = total.zip(self.job.bytes).filter(|(total, bytes)| total != bytes) {
+            return Err(self.refused(format!("the server offers {total} bytes, expected {bytes}")).into());
+        }
         if let Some(total) = total.filter(|&total| total > self.job.max_bytes) {
             let problem = format!(
                 "the server offers {total} bytes, more than the {} that this file may have",
@@ -279,14 +325,17 @@ impl Run<'_> {
             StatusCode::from_u16(head.status).ok().and_then(|s| s.canonical_reason()).unwrap_or_default();
         let status = format!("{} {reason}", head.status).trim_end().to_owned();
         let by_hand = self.job.by_hand;
-        let advice = match head.status {
-            408 | 429 | 500..=599 => {
+        let code = head.headers.get("x-error-code").and_then(|value| value.to_str().ok());
+        let advised = self.job.advise.and_then(|advise| advise(&Refusal { status: head.status, code }));
+        let advice = match (head.status, advised) {
+            (408 | 429 | 500..=599, _) => {
                 let wait =
                     head.get(header::RETRY_AFTER).and_then(|v| v.parse().ok()).map(Duration::from_secs);
                 return Trouble::Again { problem: format!("the server answers {status}"), wait };
             }
-            401 | 403 => format!("it wants to know who asks: {by_hand} with a browser"),
-            404 | 410 => {
+            (_, Some(advice)) => advice,
+            (401 | 403, _) => format!("it wants to know who asks: {by_hand} with a browser"),
+            (404 | 410, _) => {
                 format!("the file has moved: look for it from the dataset's home page, or {by_hand}")
             }
             _ => by_hand.to_owned(),
@@ -304,6 +353,9 @@ impl Run<'_> {
                 "{} bytes arrived where the server announced {total}",
                 part.bytes()
             ))),
+            None if self.job.bytes.is_some_and(|bytes| part.bytes() != bytes) => Err(Trouble::Restart(
+                format!("{} bytes arrived, expected {}", part.bytes(), self.job.bytes.unwrap_or_default()),
+            )),
             _ => {
                 part.notes.total = Some(part.bytes());
                 Ok(part.checkpoint()?)
@@ -395,10 +447,7 @@ impl Run<'_> {
             Ok(aside) => aside,
             Err(error) => return error,
         };
-        let next = format!(
-            "what arrived is set aside as {}; if upstream has a new version, results will not compare with those of the old one (fetch with --force takes it where the hash is only recorded)",
-            aside.display()
-        );
+        let next = format!("what arrived is set aside as {}; {}", aside.display(), expected.advice);
         let (expected, origin) = (expected.sha256.clone(), expected.origin.clone());
         Error::WrongHash { url: self.url.clone(), found, expected, origin, next }
     }

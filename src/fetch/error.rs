@@ -27,6 +27,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// What a server should know the caller by cannot be sent. It is not repeated here.
+    #[error("{url}: the token holds characters that no header may have; set another one")]
+    Authorization {
+        /// The address that would have been asked.
+        url: String,
+    },
     /// Somebody asked to stop.
     #[error("interrupted; {kept}")]
     Interrupted {

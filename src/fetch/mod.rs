@@ -1,4 +1,5 @@
-//! Getting the upstream files of a dataset: `bench fetch`.
+//! Getting the upstream files of a dataset: `bench fetch`. Files of anyone else, such as a model's, go through
+//! [`download()`].
 //!
 //! Downloads go over https with resume, bounded tries and bounded sizes. A file is trusted when its SHA-256 is
 //! the one pinned in the [`catalogue`], or, where none is known, the one recorded on the first download
@@ -24,9 +25,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use address::check_base;
 pub use catalogue::{Kind, Member, RemoteFile, Upstream};
+pub use download::{Advise, Downloaded, Job, Refusal, download};
 pub use error::Error;
-pub use record::{Entry, Log};
+pub use record::{Entry, Expected, Log};
 
 use crate::events::{Event, Interrupt, Reporter};
 
@@ -131,7 +134,7 @@ pub fn instructions(name: &str) -> Option<String> {
                     file.url, upstream.folder
                 );
             }
-            Kind::Text | Kind::Gzip { .. } => {
+            _ => {
                 let _ = writeln!(text, "  save {} as DATA_DIR/{}/{}", file.url, upstream.folder, file.name);
             }
         }
@@ -189,6 +192,31 @@ pub fn fetch_upstream(
     Ok(Fetched { dataset: upstream.name.to_owned(), folder: fetch.folder, files })
 }
 
+/// Hold the lock file `path` until the file is dropped; whoever waits is told that another process is fetching into `what`.
+///
+/// # Errors
+/// When the lock file cannot be made, or somebody interrupts.
+pub fn lock(path: &Path, what: &str, reporter: &dyn Reporter, interrupt: &Interrupt) -> Result<File, Error> {
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    let file = file.map_err(|e| Error::file("write", path, e))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) => {}
+            // A file system without locks: as good as it gets.
+            Err(std::fs::TryLockError::Error(_)) => return Ok(file),
+        }
+        if interrupt.requested() {
+            return Err(Error::interrupted());
+        }
+        if !std::mem::replace(&mut told, true) {
+            reporter.emit(Event::Note(&format!("another process is fetching into {what}; waiting for it")));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// `PATH` with `suffix` behind its name.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
@@ -222,32 +250,14 @@ impl Fetch<'_> {
     fn lock(&self) -> Result<File, Error> {
         let folder = &self.folder;
         std::fs::create_dir_all(folder).map_err(|source| Error::Folder { path: folder.clone(), source })?;
-        let path = folder.join(".fetch.lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(|e| Error::file("write", &path, e))?;
-        let mut told = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(std::fs::TryLockError::WouldBlock) => {}
-                // A file system without locks: as good as it gets.
-                Err(std::fs::TryLockError::Error(_)) => return Ok(file),
-            }
-            if self.interrupt.requested() {
-                return Err(Error::interrupted());
-            }
-            if !std::mem::replace(&mut told, true) {
-                let text = format!("another process is fetching into {}; waiting for it", folder.display());
-                self.reporter.emit(Event::Note(&text));
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        lock(&folder.join(".fetch.lock"), &folder.display().to_string(), self.reporter, self.interrupt)
     }
 
     /// Download `file` and put it, or its members, in place.
     fn bring(&self, file: &RemoteFile) -> Result<Vec<FetchedFile>, Error> {
         match file.kind {
-            Kind::Text | Kind::Gzip { .. } => {
+            Kind::Zip { members } => self.bring_archive(file, members),
+            _ => {
                 let path = self.folder.join(file.name);
                 let expected = self.expected(&path, file.sha256)?;
                 let entry = self.download(file, &path, expected.as_ref())?;
@@ -255,7 +265,6 @@ impl Fetch<'_> {
                 let (bytes, sha256) = (entry.bytes, entry.sha256);
                 Ok(vec![FetchedFile { path, bytes, sha256, origin: Origin::Downloaded }])
             }
-            Kind::Zip { members } => self.bring_archive(file, members),
         }
     }
 
@@ -322,9 +331,12 @@ impl Fetch<'_> {
             target,
             label: &format!("{}/{}", self.upstream.folder, file.name),
             expected,
+            bytes: None,
             max_bytes: file.max_bytes,
             kind: file.kind,
             by_hand: &file.by_hand(&self.folder),
+            authorization: None,
+            advise: None,
         };
         let done = download::download(&job, self.options, self.reporter, self.interrupt)?;
         Ok(Entry {

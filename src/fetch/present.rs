@@ -13,8 +13,8 @@ impl Fetch<'_> {
             return Ok(None);
         }
         let wanted: Vec<_> = match file.kind {
-            Kind::Text | Kind::Gzip { .. } => vec![(file.name, file.sha256, true)],
             Kind::Zip { members } => members.iter().map(|m| (m.name, m.sha256, m.required)).collect(),
+            _ => vec![(file.name, file.sha256, true)],
         };
         // Every file is looked at before the verdict: one that differs is an error even where another is
         // missing, because a download would replace it.

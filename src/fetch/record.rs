@@ -51,16 +51,23 @@ pub struct Log {
 
 /// The hash a file must have, and who says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Expected {
+pub struct Expected {
+    /// The SHA-256 in hex.
     pub sha256: String,
     /// `pinned by this program`, or `recorded in FILE.sha256`.
     pub origin: String,
+    /// What to do when another file arrives, as a clause.
+    pub advice: &'static str,
 }
+
+/// Upstream may really have changed.
+const NEW_VERSION: &str = "if upstream has a new version, results will not compare with those of the old one (fetch with --force takes it where the hash is only recorded)";
 
 impl Expected {
     /// A hash from the catalogue.
-    pub fn pinned(sha256: &str) -> Self {
-        Self { sha256: sha256.to_owned(), origin: "pinned by this program".to_owned() }
+    pub(super) fn pinned(sha256: &str) -> Self {
+        let origin = "pinned by this program".to_owned();
+        Self { sha256: sha256.to_owned(), origin, advice: NEW_VERSION }
     }
 }
 
@@ -80,7 +87,8 @@ pub(super) fn expected(path: &Path, pinned: Option<&str>) -> Result<Option<Expec
     if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Error::Record { path: record, problem: "does not begin with a sha256 (64 hex digits)" });
     }
-    Ok(Some(Expected { sha256, origin: format!("recorded in {}", record.display()) }))
+    let origin = format!("recorded in {}", record.display());
+    Ok(Some(Expected { sha256, origin, advice: NEW_VERSION }))
 }
 
 /// Remember `entry` about `path` in both records.

@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use ureq::http::{HeaderMap, Uri, header};
+use ureq::http::{HeaderMap, HeaderValue, Uri, header};
 
 use super::Options;
 use super::address;
@@ -60,8 +60,13 @@ pub(super) struct Resume {
     pub validator: String,
 }
 
-/// Start a transfer of `uri`.
-pub(super) fn start(uri: Uri, resume: Option<Resume>, options: &Options) -> Receiver<Message> {
+/// Start a transfer of `uri`. `authorization` goes to the server of `uri` and to no other that it redirects to.
+pub(super) fn start(
+    uri: Uri,
+    resume: Option<Resume>,
+    authorization: Option<HeaderValue>,
+    options: &Options,
+) -> Receiver<Message> {
     // Few messages wait: a slow disk slows the network down and memory stays bounded.
     let (sender, receiver) = sync_channel(8);
     let options = options.clone();
@@ -69,7 +74,7 @@ pub(super) fn start(uri: Uri, resume: Option<Resume>, options: &Options) -> Rece
         let sender = sender.clone();
         move || {
             // A closed channel means that nobody waits any more: there is nobody left to tell.
-            let _ = transfer(uri, resume.as_ref(), &options, &sender);
+            let _ = transfer(uri, resume.as_ref(), authorization.as_ref(), &options, &sender);
         }
     });
     if let Err(error) = spawned {
@@ -90,11 +95,16 @@ impl<T> From<std::sync::mpsc::SendError<T>> for Hangup {
 fn transfer(
     mut uri: Uri,
     resume: Option<&Resume>,
+    authorization: Option<&HeaderValue>,
     options: &Options,
     sender: &SyncSender<Message>,
 ) -> Result<(), Hangup> {
+    let first = uri.clone();
     for _ in 0..=MAX_REDIRECTS {
         let mut request = agent(&uri, options).get(&uri);
+        if let Some(value) = authorization.filter(|_| address::same_server(&first, &uri)) {
+            request = request.header(header::AUTHORIZATION, value);
+        }
         if let Some(Resume { offset, validator }) = resume {
             request =
                 request.header(header::RANGE, format!("bytes={offset}-")).header(header::IF_RANGE, validator);

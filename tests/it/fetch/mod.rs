@@ -4,7 +4,7 @@ mod archives;
 mod records;
 mod redirects;
 mod resume;
-mod server;
+pub(crate) mod server;
 mod transfers;
 
 use std::path::{Path, PathBuf};

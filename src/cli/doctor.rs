@@ -58,7 +58,7 @@ pub fn doctor(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
 fn missing(upstream: &Upstream, data_dir: &Path) -> Vec<String> {
     let names = upstream.files.iter().flat_map(|file| match file.kind {
         Kind::Zip { members } => members.iter().filter(|m| m.required).map(|m| m.name).collect(),
-        Kind::Text | Kind::Gzip { .. } => vec![file.name],
+        _ => vec![file.name],
     });
     let paths = names.map(|name| data_dir.join(upstream.folder).join(name));
     paths.filter(|path| !path.is_file()).map(|path| path.display().to_string()).collect()

@@ -23,16 +23,6 @@ pub trait Format<L: Lanes> {
     unsafe fn step(a: L::V, b: L::V, sums: L::V) -> L::V;
     /// Run a job as a function of its own ([`Lanes::apart`]).
     unsafe fn apart<J: Job>(job: J) -> J::Out;
-
-    /// As `words`, of the first `count` numbers and zeros.
-    #[inline(always)]
-    unsafe fn words_first(from: *const f32, count: usize) -> L::V {
-        let mut all = [0f32; 2 * LANES];
-        unsafe {
-            std::ptr::copy_nonoverlapping(from, all.as_mut_ptr(), count);
-            Self::words(all.as_ptr())
-        }
-    }
 }
 
 /// f32 as it is.

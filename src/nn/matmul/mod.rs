@@ -11,9 +11,10 @@ mod tile;
 
 use super::aligned::Buffer;
 use super::gemm::Start;
+use super::parallel::Shared;
 use super::simd::{InstructionSet, bf16, instruction_set};
 use format::Route;
-use product::{Pool, Product};
+use product::{Left, Pool, Product};
 
 /// A weight matrix W (rows, cols) that can be read in blocks.
 pub trait Matrix: Sync {
@@ -91,7 +92,20 @@ impl Scratch {
     }
 }
 
+/// One of several products of the same left side ([`forward_all`]).
+pub struct Output<'a, W: ?Sized> {
+    /// W (n, k)
+    pub w: &'a W,
+    /// y (m, n)
+    pub y: &'a mut [f32],
+    /// What sums start from.
+    pub start: Start<'a>,
+}
+
 /// `y (m, n) = start + x (m, k) W^T` with W (n, k).
+///
+/// A row of `y` has the same bits whatever other rows there are. With [`Precision::Bf16`] the order of a sum is 1, 0, 3, 2, ... of
+/// the depth, and numbers below 1.2e-38 may count as 0 ([`bf16`]).
 ///
 /// # Panics
 /// When a slice does not have its shape.
@@ -104,10 +118,34 @@ pub fn forward<W: Matrix + ?Sized>(
     start: Start<'_>,
     scratch: &mut Scratch,
 ) {
-    product(precision, (m, w.rows(), w.cols()), x, w, true, y, start, scratch);
+    forward_all(precision, m, x, &mut [Output { w, y, start }], scratch);
 }
 
-/// `dx (m, k) = start + dy (m, n) W` with W (n, k).
+/// [`forward`] of several weights with the same `x` and depth, which is packed only once.
+///
+/// # Panics
+/// As [`forward`].
+pub fn forward_all<W: Matrix + ?Sized>(
+    precision: Precision,
+    m: usize,
+    x: &[f32],
+    outputs: &mut [Output<'_, W>],
+    scratch: &mut Scratch,
+) {
+    let Some(k) = outputs.first().map(|output| output.w.cols()) else { return };
+    let x = left(m, k, x);
+    let products: Vec<_> = outputs
+        .iter_mut()
+        .map(|output| {
+            let (n, depth) = (output.w.rows(), output.w.cols());
+            assert!(depth == k, "weights of one left side have depths {k} and {depth}");
+            product(m, n, output.w, true, output.y, output.start)
+        })
+        .collect();
+    product::run(scratch.route(precision), x, &products, scratch);
+}
+
+/// `dx (m, k) = start + dy (m, n) W` with W (n, k). As [`forward`].
 ///
 /// # Panics
 /// When a slice does not have its shape.
@@ -120,28 +158,28 @@ pub fn backward<W: Matrix + ?Sized>(
     start: Start<'_>,
     scratch: &mut Scratch,
 ) {
-    product(precision, (m, w.cols(), w.rows()), dy, w, false, dx, start, scratch);
+    let product = product(m, w.cols(), w, false, dx, start);
+    product::run(scratch.route(precision), left(m, w.rows(), dy), &[product], scratch);
 }
 
-#[allow(clippy::too_many_arguments, reason = "a matrix product has this many facts")]
-fn product<W: Matrix + ?Sized>(
-    precision: Precision,
-    size: (usize, usize, usize),
-    x: &[f32],
-    w: &W,
+fn left(rows: usize, depth: usize, data: &[f32]) -> Left<'_> {
+    assert!(data.len() == rows * depth, "the left side has {} numbers, not ({rows}, {depth})", data.len());
+    Left { rows, depth, data }
+}
+
+fn product<'a, W: Matrix + ?Sized>(
+    m: usize,
+    n: usize,
+    w: &'a W,
     transposed: bool,
-    y: &mut [f32],
-    start: Start<'_>,
-    scratch: &mut Scratch,
-) {
-    let (m, n, k) = size;
-    assert!(x.len() == m * k, "the left side has {} numbers, not ({m}, {k})", x.len());
+    y: &'a mut [f32],
+    start: Start<'a>,
+) -> Product<'a, W> {
     assert!(y.len() == m * n, "the result has {} numbers, not ({m}, {n})", y.len());
     match start {
         Start::Columns(values) => assert!(values.len() >= n, "{} column starts for {n}", values.len()),
         Start::Rows(values) => assert!(values.len() >= m, "{} row starts for {m}", values.len()),
         Start::Zero | Start::Sum => {}
     }
-    let route = scratch.route(precision);
-    Product { size, x, w, transposed, start }.run(route, y, scratch);
+    Product { w, transposed, y: Shared::new(y), columns: n, start }
 }

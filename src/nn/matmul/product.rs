@@ -26,16 +26,27 @@ const ROWS: usize = 512;
 /// Tasks that are enough; where columns alone do not give them, rows are cut too.
 const TASKS: usize = 16;
 
-/// `y (m, n) = start + x (m, k) B`, where B (k, n) is W or its transpose.
+/// The left side of products, x (m, k).
+#[derive(Clone, Copy)]
+pub struct Left<'a> {
+    /// m
+    pub rows: usize,
+    /// k
+    pub depth: usize,
+    /// x
+    pub data: &'a [f32],
+}
+
+/// `y (m, n) = start + x B`, where B (k, n) is W or its transpose.
 pub struct Product<'a, W: ?Sized> {
-    /// (m, n, k)
-    pub size: (usize, usize, usize),
-    /// (m, k)
-    pub x: &'a [f32],
     /// (n, k) where `transposed`, else (k, n).
     pub w: &'a W,
     /// Whether B is the transpose of W.
     pub transposed: bool,
+    /// y
+    pub y: Shared<'a, f32>,
+    /// n
+    pub columns: usize,
     /// What sums start from.
     pub start: Start<'a>,
 }
@@ -69,72 +80,76 @@ impl Job for Shape {
     }
 }
 
+/// Compute products of one left side, whose sizes the caller has checked.
+pub fn run<W: Matrix + ?Sized>(
+    route: Route,
+    x: Left<'_>,
+    products: &[Product<'_, W>],
+    scratch: &mut Scratch,
+) {
+    let (tallest, vectors, in_a_word) = route.run(Shape);
+    let words = words(x.depth, in_a_word);
+    let cut = Cut { words, in_a_word, vectors };
+    let blocks = x.rows.div_ceil((PACKED / words.max(1)).max(2 * ROWS));
+    for block in 0..blocks {
+        let (from, to) = (x.rows * block / blocks, x.rows * (block + 1) / blocks);
+        let panels = Panels::new(from, to - from, tallest);
+        let left = scratch.left.reset((to - from) * words);
+        pack_left(route, x, panels, words, left);
+        for product in products {
+            product.multiply(route, x.depth, panels, cut, left, &scratch.pool);
+        }
+    }
+}
+
+fn pack_left(route: Route, x: Left<'_>, panels: Panels, words: usize, left: &mut [f32]) {
+    let k = x.depth;
+    let some = parallel::chunk(panels.count, 8 * (panels.rows / panels.count) * k, 1);
+    let left = Shared::new(left);
+    parallel::each(panels.count.div_ceil(some), |task| {
+        for i in task * some..panels.count.min((task + 1) * some) {
+            let (from, to) = (panels.at(i), panels.at(i + 1));
+            // SAFETY: panels are disjoint.
+            let out = unsafe { left.part((from - panels.first) * words, (to - from) * words) };
+            route.run(PackRows { x: &x.data[from * k..to * k], k, rows: to - from, out });
+        }
+    });
+}
+
+/// How the depth is cut into words and panels.
+#[derive(Clone, Copy)]
+struct Cut {
+    /// Words of the whole depth.
+    words: usize,
+    /// Steps of depth in a word.
+    in_a_word: usize,
+    /// Vectors of a panel of columns.
+    vectors: usize,
+}
+
 impl<W: Matrix + ?Sized> Product<'_, W> {
-    /// Compute it into `y` (m, n).
-    pub fn run(&self, route: Route, y: &mut [f32], scratch: &mut Scratch) {
-        let (m, n, k) = self.size;
-        if m == 0 || n == 0 {
-            return;
-        }
-        let (tallest, vectors, in_a_word) = route.run(Shape);
-        let depth = words(k, in_a_word);
-        let blocks = m.div_ceil((PACKED / depth.max(1)).max(2 * ROWS));
-        let y = Shared::new(y);
-        for block in 0..blocks {
-            let (from, to) = (m * block / blocks, m * (block + 1) / blocks);
-            let panels = Panels::new(from, to - from, tallest);
-            let left = scratch.left.reset((to - from) * depth);
-            self.pack(route, panels, depth, left);
-            self.multiply(route, panels, (depth, in_a_word, vectors), left, &y, &scratch.pool);
-        }
-    }
-
-    fn pack(&self, route: Route, panels: Panels, depth: usize, left: &mut [f32]) {
-        let k = self.size.2;
-        let some = parallel::chunk(panels.count, 8 * (panels.rows / panels.count) * k, 1);
-        let left = Shared::new(left);
-        parallel::each(panels.count.div_ceil(some), |task| {
-            for i in task * some..panels.count.min((task + 1) * some) {
-                let (from, to) = (panels.at(i), panels.at(i + 1));
-                // SAFETY: panels are disjoint.
-                let out = unsafe { left.part((from - panels.first) * depth, (to - from) * depth) };
-                route.run(PackRows { x: &self.x[from * k..to * k], k, rows: to - from, out });
-            }
-        });
-    }
-
-    fn multiply(
-        &self,
-        route: Route,
-        panels: Panels,
-        (depth, in_a_word, vectors): (usize, usize, usize),
-        left: &[f32],
-        y: &Shared<'_, f32>,
-        pool: &Pool,
-    ) {
-        let n = self.size.1;
+    fn multiply(&self, route: Route, k: usize, panels: Panels, cut: Cut, left: &[f32], pool: &Pool) {
+        let n = self.columns;
         let across = n.div_ceil(COLUMNS);
-        let down = TASKS.div_ceil(across).min(panels.rows / ROWS).clamp(1, panels.count);
+        let down = TASKS.div_ceil(across.max(1)).min(panels.rows / ROWS).clamp(1, panels.count);
         let work = |task: usize| {
             let (column, part) = (task / down * COLUMNS, task % down);
             pool.with(COLUMNS * WORDS + UNPACKED, |memory| {
                 let (right, unpacked) = memory.split_at_mut(COLUMNS * WORDS);
                 route.run(Block {
                     product: self,
+                    k,
                     panels,
                     range: (panels.count * part / down, panels.count * (part + 1) / down),
                     columns: (column, COLUMNS.min(n - column)),
-                    depth,
-                    in_a_word,
-                    vectors,
+                    cut,
                     left,
                     right,
                     unpacked,
-                    y,
                 });
             });
         };
-        if panels.rows * n * depth < 1 << 18 {
+        if panels.rows * n * cut.words < 1 << 18 {
             (0..across * down).for_each(work);
         } else {
             parallel::each(across * down, work);
@@ -174,36 +189,35 @@ impl Job for PackRows<'_> {
 
 struct Block<'a, W: ?Sized> {
     product: &'a Product<'a, W>,
+    /// The whole depth.
+    k: usize,
     panels: Panels,
     /// Panels of this task.
     range: (usize, usize),
     /// First column and count of this task.
     columns: (usize, usize),
-    /// Words of the whole depth.
-    depth: usize,
-    in_a_word: usize,
-    vectors: usize,
+    cut: Cut,
     left: &'a [f32],
     right: &'a mut [f32],
     unpacked: &'a mut [f32],
-    y: &'a Shared<'a, f32>,
 }
 
 impl<W: Matrix + ?Sized> Job for Block<'_, W> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes, F: Format<L>>(self) {
-        let Block { product, right, unpacked, vectors, .. } = self;
-        let (_, n, k) = product.size;
+        let Block { product, k, right, unpacked, .. } = self;
+        let Cut { words: depth, in_a_word, vectors } = self.cut;
+        let n = product.columns;
         let (column, columns) = self.columns;
         let right = right.as_mut_ptr();
         // Blocks of the depth are nearly equal.
-        let words = self.depth.div_ceil(self.depth.div_ceil(WORDS).max(1)).next_multiple_of(2 * LANES);
+        let words = depth.div_ceil(depth.div_ceil(WORDS).max(1)).next_multiple_of(2 * LANES);
         let mut word = 0;
         loop {
-            let step = word * self.in_a_word;
-            let count = words.min(self.depth - word);
-            let place = Place { column, columns, step, depth: (count * self.in_a_word).min(k - step) };
+            let step = word * in_a_word;
+            let count = words.min(depth - word);
+            let place = Place { column, columns, step, depth: (count * in_a_word).min(k - step) };
             let start = if word == 0 { product.start } else { Start::Sum };
             unsafe {
                 if product.transposed {
@@ -214,10 +228,10 @@ impl<W: Matrix + ?Sized> Job for Block<'_, W> {
                 for panel in self.range.0..self.range.1 {
                     let (row, end) = (self.panels.at(panel), self.panels.at(panel + 1));
                     let rows = end - row;
-                    let a = self.left.as_ptr().add((row - self.panels.first) * self.depth + word * rows);
+                    let a = self.left.as_ptr().add((row - self.panels.first) * depth + word * rows);
                     let next = self.panels.at(panel + 2) - end;
                     let next_a =
-                        a.wrapping_add(rows * self.depth).wrapping_add(word * next).wrapping_sub(word * rows);
+                        a.wrapping_add(rows * depth).wrapping_add(word * next).wrapping_sub(word * rows);
                     let mut j = 0;
                     while j < columns {
                         let width = (columns - j).next_multiple_of(LANES).min(vectors * LANES);
@@ -226,7 +240,7 @@ impl<W: Matrix + ?Sized> Job for Block<'_, W> {
                             Start::Rows(values) => Start::Rows(&values[row..]),
                             other => other,
                         };
-                        let c = self.y.pointer().add(row * n + column + j);
+                        let c = product.y.pointer().add(row * n + column + j);
                         let below = rows * n - j;
                         let next_c = c.wrapping_add(if j + width < columns { width } else { below });
                         let t = Tile {
@@ -251,7 +265,7 @@ impl<W: Matrix + ?Sized> Job for Block<'_, W> {
                 }
             }
             word += count;
-            if word >= self.depth {
+            if word >= depth {
                 break;
             }
         }

@@ -8,6 +8,7 @@ mod gelu;
 mod gemm;
 mod init;
 mod math;
+mod matmul;
 pub mod norm;
 mod params;
 mod quant;

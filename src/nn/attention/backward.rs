@@ -56,11 +56,11 @@ pub fn backward(
         out.len()
     );
     assert!(log_sums.len() == m * shape.heads, "log_sums {} for {m} rows", log_sums.len());
-    let mut unowned = 0;
-    for keys in spans.iter().map(|span| span.keys.clone()).chain([key_rows..key_rows]) {
-        dk[unowned * width..keys.start * width].fill(0.0);
-        dv[unowned * width..keys.start * width].fill(0.0);
-        unowned = keys.end;
+    let ends = std::iter::once(0).chain(spans.iter().map(|span| span.keys.end));
+    let starts = spans.iter().map(|span| span.keys.start).chain(std::iter::once(key_rows));
+    for (end, next) in ends.zip(starts) {
+        dk[end * width..next * width].fill(0.0);
+        dv[end * width..next * width].fill(0.0);
     }
     let mut left = spans;
     while !left.is_empty() {

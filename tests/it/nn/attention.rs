@@ -1,9 +1,6 @@
 //! Attention beside a plain twin in f64 and candle's automatic differentiation.
 
-use std::process::Command;
-
 use bench::nn::attention::{Scratch, Shape, Span, backward, forward};
-use bench::nn::simd::instruction_set;
 use candle_core::{D, Device, Tensor, Var};
 use proptest::prelude::*;
 
@@ -11,9 +8,6 @@ use super::tools::{
     assert_close, assert_same_for_any_number_of_threads, bits, constant, elements, integers, poison, values,
     var,
 };
-
-/// Asks the child process of [`every_instruction_set_gives_the_same_bits`] for its digest.
-const ASK: &str = "BENCH_TEST_ATTENTION_DIGEST";
 
 /// A batch with everything that attention reads.
 struct Case {
@@ -402,43 +396,10 @@ fn the_number_of_threads_changes_nothing() {
     assert_same_for_any_number_of_threads("attention", || case.run().bits());
 }
 
-/// A number of every bit of a batch with everything in it.
-fn digest() -> u64 {
-    let case = Case::new(11, shape(6, 2, 40, Some(150)), packed(50, &[(200, 200), (65, 30), (1, 1)]));
-    case.run()
-        .bits()
-        .iter()
-        .flatten()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, bits| (hash ^ u64::from(*bits)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// The other side of the test below: the instruction set is chosen once in a process.
-#[test]
-fn a_digest_is_printed_when_asked_for() {
-    if std::env::var_os(ASK).is_some() {
-        println!("digest on {} {}", instruction_set(), digest());
-    }
-}
-
-#[test]
-fn every_instruction_set_gives_the_same_bits() {
-    let mut digests = Vec::new();
-    for set in ["portable", "avx2", "avx512"] {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["nn::attention::a_digest_is_printed_when_asked_for", "--exact", "--nocapture"])
-            .env(ASK, "1")
-            .env("BENCH_SIMD", set)
-            .output()
-            .unwrap();
-        let text = String::from_utf8(child.stdout).unwrap();
-        assert!(child.status.success(), "{text}");
-        let line =
-            text.lines().find_map(|line| line.split_once("digest on ")).expect("a digest").1.to_owned();
-        println!("asked for {set}: {line}");
-        digests.push(line.split_once(' ').unwrap().1.to_owned());
-    }
-    assert_eq!(digests[0], digests[1], "portable and AVX2");
-    assert_eq!(digests[1], digests[2], "AVX2 and AVX-512");
+/// Every bit of a batch with everything in it.
+pub fn bits_of_a_batch() -> Vec<Vec<u32>> {
+    let spans = packed(50, &[(200, 200), (65, 30), (1, 1)]);
+    Case::new(11, shape(6, 2, 40, Some(150)), spans).run().bits().to_vec()
 }
 
 #[test]
@@ -446,7 +407,7 @@ fn random_batches_equal_the_twins() {
     for seed in 0..30 {
         let draws = integers(seed, 12, 1 << 30);
         let kv_heads = 1 + draws[0] as usize % 3;
-        let window = (draws[3] % 2 == 0).then_some(1 + draws[4] as usize % 150);
+        let window = draws[3].is_multiple_of(2).then_some(1 + draws[4] as usize % 150);
         let shape =
             shape(kv_heads * (1 + draws[1] as usize % 3), kv_heads, 1 + draws[2] as usize % 70, window);
         let prompts: Vec<_> = draws[5..9]

@@ -1,16 +1,17 @@
 //! exp and the normal distribution beside f64.
 
-use bench::nn::math::{exp, normal};
+use bench::nn::math::{exp, exp2, normal};
 use bench::nn::simd::{InstructionSet, Kernel, LANES, Lanes, dispatch, dispatch_on};
 
 use super::tools::{SETS, bits};
 
-/// Three functions of every element.
+/// Four functions of every element.
 struct Map<'a>(&'a [f32]);
 
 #[derive(Default, Debug, PartialEq)]
 struct Mapped {
     exp: Vec<f32>,
+    exp2: Vec<f32>,
     cdf: Vec<f32>,
     density: Vec<f32>,
 }
@@ -20,13 +21,15 @@ impl Kernel for Map<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> Mapped {
         let n = self.0.len();
-        let mut out = Mapped { exp: vec![0.0; n], cdf: vec![0.0; n], density: vec![0.0; n] };
+        let mut out =
+            Mapped { exp: vec![0.0; n], exp2: vec![0.0; n], cdf: vec![0.0; n], density: vec![0.0; n] };
         for at in (0..n).step_by(LANES) {
             let count = LANES.min(n - at);
             unsafe {
                 let x = L::load_first(self.0.as_ptr().add(at), count);
                 let (cdf, density) = normal::<L>(x);
                 L::store_first(out.exp.as_mut_ptr().add(at), count, exp::<L>(x));
+                L::store_first(out.exp2.as_mut_ptr().add(at), count, exp2::<L>(x));
                 L::store_first(out.cdf.as_mut_ptr().add(at), count, cdf);
                 L::store_first(out.density.as_mut_ptr().add(at), count, density);
             }
@@ -106,6 +109,33 @@ fn exp_of_zero_is_one_and_arguments_out_of_range_are_clamped() {
 }
 
 #[test]
+fn powers_of_two_are_within_two_units_of_the_seventh_digit_and_whole_ones_exact() {
+    let x = grid(-126.0, 127.0, 1_000_003);
+    let found = dispatch(Map(&x)).exp2;
+    let mut largest = 0f64;
+    for (x, found) in x.iter().zip(&found) {
+        let expected = f64::from(*x).exp2();
+        largest = largest.max((f64::from(*found) - expected).abs() / expected);
+    }
+    println!("exp2: largest relative error {largest:.2e}");
+    assert!(largest < 2e-7, "{largest:e}");
+    assert!(found.windows(2).all(|pair| pair[0] <= pair[1]), "it falls where its argument rises");
+    let whole: Vec<f32> = (-126..=127).map(|n| n as f32).collect();
+    let expected: Vec<f32> = whole.iter().map(|n| n.exp2()).collect();
+    assert_eq!(dispatch(Map(&whole)).exp2, expected);
+}
+
+#[test]
+fn powers_of_two_out_of_range_are_clamped_and_what_is_no_number_stays_so() {
+    let x = [-0.0, -126.0, -127.0, f32::NEG_INFINITY, f32::MIN, 127.0, 1e30, f32::INFINITY, f32::NAN];
+    let found = dispatch(Map(&x)).exp2;
+    assert_eq!(found[0], 1.0);
+    assert_eq!(found[1..5], [f32::MIN_POSITIVE; 4]);
+    assert_eq!(found[5..8], [127f32.exp2(); 3]);
+    assert!(found[8].is_nan());
+}
+
+#[test]
 fn the_normal_distribution_and_density_are_within_their_stated_error() {
     let x = grid(-12.0, 12.0, 400_001);
     let found = dispatch(Map(&x));
@@ -131,6 +161,7 @@ fn every_instruction_set_gives_the_same_bits() {
         let nan =
             |v: &[f32]| v.iter().map(|x| if x.is_nan() { u32::MAX } else { x.to_bits() }).collect::<Vec<_>>();
         assert!(bits(&found.exp) == bits(&portable.exp), "exp on {set}");
+        assert!(nan(&found.exp2) == nan(&portable.exp2), "exp2 on {set}");
         // The sign of a NaN is nobody's business.
         assert!(nan(&found.cdf) == nan(&portable.cdf), "Phi on {set}");
         assert!(nan(&found.density) == nan(&portable.density), "phi on {set}");

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::super::simd::{Kernel, LANES, Lanes, dispatch, vectors};
 use super::{BLOCK, Shape, Span};
 
 /// Rows of one head: `(rows, padded)`, zeros behind the head's width.
@@ -48,8 +49,7 @@ impl Queries {
 
     /// The places in whole vectors.
     pub(super) fn lanes(self) -> Range<usize> {
-        let lanes = super::super::simd::LANES;
-        self.from / lanes * lanes..self.to.next_multiple_of(lanes)
+        self.from / LANES * LANES..self.to.next_multiple_of(LANES)
     }
 
     /// As lines: `(BLOCK, padded)`.
@@ -60,14 +60,57 @@ impl Queries {
         }
     }
 
-    /// Turned and multiplied: `(head_dim, BLOCK)`, zeros at places without a query.
+    /// Turned and multiplied: `(head_dim, BLOCK)`, of which vectors with a query are written, with zeros at places without.
     pub(super) fn turned(self, shape: Shape, head: usize, factor: f32, from: &[f32], to: &mut [f32]) {
         let (d, width) = (shape.head_dim, shape.heads * shape.head_dim);
-        to[..d * BLOCK].fill(0.0);
-        for (i, place) in (self.from..self.to).enumerate() {
-            for (k, x) in from[(self.row + i) * width + head * d..][..d].iter().enumerate() {
-                to[k * BLOCK + place] = x * factor;
-            }
+        dispatch(Turned { queries: self, d, width, from: &from[head * d..], factor, to });
+    }
+}
+
+struct Turned<'a> {
+    queries: Queries,
+    d: usize,
+    width: usize,
+    from: &'a [f32],
+    factor: f32,
+    to: &'a mut [f32],
+}
+
+impl Kernel for Turned<'_> {
+    type Out = ();
+    #[allow(
+        clippy::needless_range_loop,
+        reason = "indices of registers: iterators would be calls without the instruction set"
+    )]
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Self { queries, d, width, .. } = self;
+        if queries.from >= queries.to {
+            return;
+        }
+        let last = queries.row + queries.to - queries.from - 1;
+        assert!(
+            queries.to <= BLOCK && self.to.len() >= d * BLOCK && self.from.len() >= last * width + d,
+            "turned"
+        );
+        for at in queries.lanes().step_by(LANES) {
+            vectors!(d, k, n => {
+                // SAFETY: places from `queries.from` to `queries.to` have rows, all inside `from`, and n numbers of a head each.
+                unsafe {
+                    let factor = L::splat(self.factor);
+                    let mut rows = [L::splat(0.0); LANES];
+                    for i in 0..LANES {
+                        if (queries.from..queries.to).contains(&(at + i)) {
+                            let row = queries.row + at + i - queries.from;
+                            rows[i] = L::mul(L::load_first(self.from.as_ptr().add(row * width + k), n), factor);
+                        }
+                    }
+                    let turned = L::transpose(rows);
+                    for i in 0..n {
+                        L::store(self.to.as_mut_ptr().add((k + i) * BLOCK + at), turned[i]);
+                    }
+                }
+            });
         }
     }
 }

@@ -88,7 +88,7 @@ pub enum Command {
     Plan(Selection),
     /// Make reports again from the stored runs, without training
     Report(Selection),
-    /// Download the upstream files of datasets
+    /// Download the upstream files of datasets, and backbones from the Hugging Face hub
     Fetch(FetchArgs),
     /// List stored runs
     Ls,
@@ -131,8 +131,8 @@ pub struct RunArgs {
 /// `bench fetch`.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct FetchArgs {
-    /// Datasets: ml-100k, beauty, games
-    #[arg(required = true, value_name = "DATASETS")]
+    /// Datasets (ml-100k, beauty, games), or backbones as ORGANISATION/NAME or ORGANISATION/NAME@REVISION
+    #[arg(required = true, value_name = "NAMES")]
     pub names: Vec<String>,
     /// Download again what is there, and replace what differs
     #[arg(long)]

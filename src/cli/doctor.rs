@@ -38,6 +38,12 @@ pub fn doctor(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
         };
         line(upstream.name, state)?;
     }
+    // An address that cannot be used is told when somebody fetches.
+    if let Ok(hub) = crate::backbone::Hub::from_env() {
+        let state = if hub.cache.is_dir() { "" } else { " (not there yet)" };
+        let token = if hub.token.is_some() { ", with a token" } else { "" };
+        line("backbones", format!("{}{state}, from {}{token}", hub.cache.display(), hub.endpoint))?;
+    }
     line("GPU", "not used by this version".to_owned())?;
     let mut variables: Vec<String> = std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())

@@ -14,14 +14,14 @@ use sha2::{Digest, Sha256};
 
 use crate::fetch::server::{Answer, Request, Server};
 
-const NAME: &str = "tiny-models/llama";
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const NAME: &str = "tiny-models/llama";
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const LISTING: &str = "/api/models/tiny-models/llama/revision/main?blobs=true";
 const CONFIG: &str = r#"{"model_type": "llama", "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
     "num_attention_heads": 2, "vocab_size": 10, "max_position_embeddings": 16}"#;
 
 /// What is in the repository: a large file has a SHA-256, a small one the name that git gives it.
-type Files = BTreeMap<&'static str, Vec<u8>>;
+pub(crate) type Files = BTreeMap<&'static str, Vec<u8>>;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -36,7 +36,7 @@ fn is_large(name: &str) -> bool {
     name.ends_with(".safetensors")
 }
 
-fn one_file() -> Files {
+pub(crate) fn one_file() -> Files {
     let weights: Vec<u8> = (0..200_000u32).map(|i| (i * 7 % 251) as u8).collect();
     Files::from([
         ("config.json", CONFIG.into()),
@@ -92,7 +92,7 @@ fn answer(files: &Files, request: &Request, answer: &mut Answer) {
     }
 }
 
-fn serve(files: Files) -> Server {
+pub(crate) fn serve(files: Files) -> Server {
     Server::start(move |request, to| answer(&files, request, to))
 }
 

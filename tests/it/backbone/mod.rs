@@ -4,4 +4,4 @@ mod bad_weights;
 mod checkpoint;
 mod config;
 mod weights;
-mod hub;
+pub(crate) mod hub;

@@ -136,6 +136,36 @@ fn settings_and_doctor_describe_themselves() {
 }
 
 #[test]
+fn fetch_brings_a_backbone_into_the_cache_of_the_hub() {
+    use crate::backbone::hub::{COMMIT, NAME, one_file, serve};
+    let (place, server) = (Place::new(), serve(one_file()));
+    let run = |arguments: &[&str]| -> super::Ran {
+        let mut command = place.command(arguments);
+        command.env("HF_HOME", place.path("hf")).env("HF_ENDPOINT", server.base());
+        command.output().expect("start the program").into()
+    };
+    let snapshot = place.path("hf/hub/models--tiny-models--llama/snapshots").join(COMMIT);
+    assert_eq!(run(&["fetch", NAME]).succeeds().stdout, format!("{}\n", snapshot.display()));
+    assert_eq!(place.names("."), ["hf"], "nothing is written into the folder of data");
+    let text = snapshot.to_str().unwrap();
+    assert_eq!(run(&["fetch", text]).succeeds().stdout, format!("{text}\n"), "a folder is only checked");
+    let asked = server.seen().len();
+    let other = format!("{NAME}@v2");
+    let url = format!("{}/api/models/{NAME}/revision/v2", server.base());
+    let page = format!("{}/{NAME}/tree/main", server.base());
+    run(&["fetch", &other]).fails(
+        100,
+        &[&format!("error: {url}: the server answers 404 Not Found; {NAME} lost this file; look at {page}")],
+    );
+    assert_eq!(server.seen().len(), asked + 1);
+    run(&["fetch", "./none"]).fails(
+        96,
+        &["error: ./none: no config.json, tokenizer.json, model.safetensors; a backbone's folder has config.json, tokenizer.json \
+           and model.safetensors (or model.safetensors.index.json and its shards)"],
+    );
+}
+
+#[test]
 fn fetch_says_how_to_do_without_it_and_knows_its_names() {
     let place = Place::new();
     let printed = place.run(&["fetch", "beauty", "--print"]).succeeds().stdout;
@@ -144,6 +174,8 @@ fn fetch_says_how_to_do_without_it_and_knows_its_names() {
         2,
         &["error: beuty is not a dataset that can be fetched; did you mean beauty?; known: ml-100k, beauty, games"],
     );
+    let printed = place.run(&["fetch", "a/b", "--print"]).succeeds().stdout;
+    assert!(printed.contains("\n  https://huggingface.co/a/b\n"), "{printed}");
     assert_eq!(place.names("."), [""; 0]);
 }
 

@@ -5,6 +5,7 @@ mod end_to_end;
 mod interrupt;
 mod output;
 mod problems;
+mod ranker;
 mod reproducible;
 
 use std::path::{Path, PathBuf};
@@ -110,10 +111,16 @@ impl Place {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
         for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"BENCH_") {
+            let ours = |prefix: &[u8]| name.as_encoded_bytes().starts_with(prefix);
+            if ours(b"BENCH_") || ours(b"HF_") {
                 command.env_remove(name);
             }
         }
+        // No model of whoever runs the tests is found.
+        for name in ["HF_HOME", "HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HUGGINGFACE_HUB_CACHE"] {
+            command.env_remove(name);
+        }
+        command.env("HF_HUB_CACHE", self.path("hub"));
         command.env_remove("NO_COLOR").env("TERM", "xterm-256color");
         command.args(arguments).current_dir(&self.folder).stdin(Stdio::null());
         command

@@ -141,12 +141,13 @@ fn fetch_brings_a_backbone_into_the_cache_of_the_hub() {
     let (place, server) = (Place::new(), serve(one_file()));
     let run = |arguments: &[&str]| -> super::Ran {
         let mut command = place.command(arguments);
-        command.env("HF_HOME", place.path("hf")).env("HF_ENDPOINT", server.base());
+        command.env("HF_HUB_CACHE", place.path("hub")).env("HF_HOME", place.path("home"));
+        command.env("HF_ENDPOINT", server.base());
         command.output().expect("start the program").into()
     };
-    let snapshot = place.path("hf/hub/models--tiny-models--llama/snapshots").join(COMMIT);
+    let snapshot = place.path("hub/models--tiny-models--llama/snapshots").join(COMMIT);
     assert_eq!(run(&["fetch", NAME]).succeeds().stdout, format!("{}\n", snapshot.display()));
-    assert_eq!(place.names("."), ["hf"], "nothing is written into the folder of data");
+    assert_eq!(place.names("."), ["hub"], "nothing is written into the folder of data");
     let text = snapshot.to_str().unwrap();
     assert_eq!(run(&["fetch", text]).succeeds().stdout, format!("{text}\n"), "a folder is only checked");
     let asked = server.seen().len();

@@ -13,6 +13,7 @@ pub mod experiment;
 pub mod fetch;
 pub mod nn;
 pub mod pipeline;
+pub mod prompt;
 pub mod report;
 pub mod retrieve;
 pub mod run;

@@ -8,6 +8,7 @@ mod eval;
 mod experiment;
 mod fetch;
 mod nn;
+mod prompt;
 mod report;
 mod retrieve;
 mod run;

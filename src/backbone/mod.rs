@@ -8,6 +8,7 @@ pub mod decoder;
 mod error;
 mod files;
 pub mod hub;
+pub mod peft;
 pub mod weights;
 
 pub use adapter::{Adapter, AdapterSpec};
@@ -16,4 +17,5 @@ pub use decoder::{Batch, BatchError, Decoder, FullModel, Keep, Step, Workspace};
 pub use error::Error;
 pub use files::Folder;
 pub use hub::{Hub, Presence, Source, fetch, find, present};
+pub use peft::{AdapterError, PeftFiles};
 pub use weights::{Layer, Projection, Weights, WeightsError, load};

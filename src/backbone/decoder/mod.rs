@@ -49,27 +49,16 @@ pub enum BatchError {
         /// Rows of the embedding.
         vocab: usize,
     },
-    /// A prompt is longer than the window in which attention is plain, of a model that slides it in some layers only.
+    /// A prompt is longer than what the model was made for: its attention slides over a window in some layers, or its rotary
+    /// embedding changes.
     #[error(
-        "a prompt has {found} tokens, but this model's attention slides over windows of {window}; lower \
-         ranker.max_prompt_tokens to {window} or less"
+        "a prompt has {found} tokens, but this model takes {limit} at most; lower ranker.max_prompt_tokens to {limit} or less"
     )]
-    Window {
+    Length {
         /// Tokens of the longest prompt.
         found: usize,
-        /// The window.
-        window: usize,
-    },
-    /// A prompt is longer than the positions that the model was made for, and its rotation would change beyond them.
-    #[error(
-        "a prompt has {found} tokens, but this model's rotary embedding (type dynamic) is computed up to {positions} \
-         positions only; lower ranker.max_prompt_tokens to {positions} or less"
-    )]
-    Positions {
-        /// Tokens of the longest prompt.
-        found: usize,
-        /// Positions of the model.
-        positions: usize,
+        /// What the model takes.
+        limit: usize,
     },
     /// A prompt has no token.
     #[error("prompt {prompt} of the batch is empty")]
@@ -101,7 +90,7 @@ impl Decoder {
     /// Whether `batch` can go through this model.
     ///
     /// # Errors
-    /// When a token is unknown, a prompt is empty, or one is longer than a sliding window.
+    /// When a token is unknown, a prompt is empty, or one is longer than the model can take.
     pub fn check(&self, batch: &Batch) -> Result<(), BatchError> {
         check(self.config(), batch)
     }
@@ -195,12 +184,10 @@ fn check(config: &ModelConfig, batch: &Batch) -> Result<(), BatchError> {
     if let Some(&token) = batch.tokens().iter().max().filter(|&&token| token as usize >= config.vocab) {
         return Err(BatchError::Token { token, vocab: config.vocab });
     }
-    let (found, positions) = (batch.longest(), config.max_positions);
-    if matches!(config.rope.scaling, RopeScaling::Dynamic { .. }) && found > positions {
-        return Err(BatchError::Positions { found, positions });
-    }
-    match config.sliding_window {
-        Some(window) if found > window && !view::slides(config) => Err(BatchError::Window { found, window }),
-        _ => Ok(()),
-    }
+    // Beyond its positions a model still computes, only worse; a dynamic rotation or a partly sliding window would be wrong.
+    let dynamic = matches!(config.rope.scaling, RopeScaling::Dynamic { .. });
+    let window = config.sliding_window.filter(|_| !view::slides(config));
+    let limit = window.unwrap_or(usize::MAX).min(if dynamic { config.max_positions } else { usize::MAX });
+    let found = batch.longest();
+    if found > limit { Err(BatchError::Length { found, limit }) } else { Ok(()) }
 }

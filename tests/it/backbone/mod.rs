@@ -2,6 +2,12 @@
 
 mod bad_weights;
 mod checkpoint;
+mod decoder;
+mod lora;
+mod peft;
+mod reference;
+mod stories;
+mod twin;
 mod config;
 mod weights;
 pub(crate) mod hub;

@@ -1,13 +1,13 @@
-//! The files of language models: descriptions, folders, the hub.
+//! Language models: their files, the hub, and the decoder beside other implementations.
 
 mod bad_weights;
 mod checkpoint;
+mod config;
 mod decoder;
+pub(crate) mod hub;
 mod lora;
 mod peft;
 mod reference;
 mod stories;
 mod twin;
-mod config;
 mod weights;
-pub(crate) mod hub;

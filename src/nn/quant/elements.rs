@@ -2,7 +2,7 @@
 //! f32 copy of a large matrix is ever made.
 
 use crate::nn::parallel::{self, Shared};
-use crate::nn::simd::{Kernel, Lanes, dispatch, vectors};
+use crate::nn::simd::{Kernel, LANES, Lanes, dispatch, vectors};
 
 /// Elements that share a scale.
 pub const BLOCK: usize = 64;
@@ -79,5 +79,35 @@ impl Kernel for Finite<'_> {
             });
             L::eq_bits(sums, zero) == u16::MAX
         }
+    }
+}
+
+/// The largest magnitude of a block, or NaN if an element is not finite.
+///
+/// # Safety
+/// As [`Lanes`].
+#[inline(always)]
+pub(super) unsafe fn largest<L: Lanes>(block: &[f32; BLOCK]) -> f32 {
+    unsafe {
+        let zero = L::splat(0.0);
+        let (mut largest, mut spoiled) = (zero, zero);
+        for at in (0..BLOCK).step_by(LANES) {
+            let x = L::load(block.as_ptr().add(at));
+            largest = L::max(largest, L::max(x, L::sub(zero, x)));
+            spoiled = L::fma(x, zero, spoiled);
+        }
+        if L::eq_bits(spoiled, zero) != u16::MAX {
+            return f32::NAN;
+        }
+        let mut each = [0f32; LANES];
+        L::store(each.as_mut_ptr(), largest);
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                each[i] = if each[i + width] > each[i] { each[i + width] } else { each[i] };
+            }
+            width /= 2;
+        }
+        each[0]
     }
 }

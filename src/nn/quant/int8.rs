@@ -4,10 +4,10 @@
 //! cost 6 % more memory, but an outlying weight spoils 64 weights and not 4,096, and nothing has to be kept apart, because
 //! products are computed in floating point.
 
-use super::elements::{BLOCK, Elements, NotFinite, walk};
+use super::elements::{BLOCK, Elements, NotFinite, largest, walk};
 use super::scales::inverse;
 use crate::nn::parallel::Shared;
-use crate::nn::simd::{Kernel, Lanes, dispatch};
+use crate::nn::simd::{Kernel, LANES, Lanes, dispatch};
 
 /// The largest code; -128 is not used, so that codes are symmetric.
 const LARGEST: f32 = 127.0;
@@ -86,20 +86,39 @@ impl Kernel for Encode<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        for ((block, codes), scale) in
-            self.piece.chunks(BLOCK).zip(self.codes.chunks_mut(BLOCK)).zip(self.scales.iter_mut())
-        {
-            let (mut largest, mut spoiled) = (0f32, false);
-            for x in block {
-                largest = if x.abs() > largest { x.abs() } else { largest };
-                spoiled |= !x.is_finite();
+        let (blocks, rest) = self.piece.as_chunks::<BLOCK>();
+        let (codes, rest_codes) = self.codes.as_chunks_mut::<BLOCK>();
+        unsafe {
+            for ((block, codes), scale) in blocks.iter().zip(codes).zip(self.scales.iter_mut()) {
+                *scale = encode::<L>(block, codes);
             }
-            *scale = if spoiled { f32::NAN } else { largest / LARGEST };
-            let by = inverse(*scale);
-            for (code, x) in codes.iter_mut().zip(block) {
-                *code = (x * by).round_ties_even() as i8;
+            if let ([_, ..], Some(scale)) = (rest, self.scales.last_mut()) {
+                let (mut block, mut codes) = ([0.0; BLOCK], [0; BLOCK]);
+                block[..rest.len()].copy_from_slice(rest);
+                *scale = encode::<L>(&block, &mut codes);
+                rest_codes.copy_from_slice(&codes[..rest_codes.len()]);
             }
         }
+    }
+}
+
+/// The codes of one block; the result is its scale, or NaN if an element is not finite.
+#[inline(always)]
+unsafe fn encode<L: Lanes>(block: &[f32; BLOCK], codes: &mut [i8; BLOCK]) -> f32 {
+    unsafe {
+        let scale = largest::<L>(block) / LARGEST;
+        let by = L::splat(inverse(scale));
+        let mut found = [0f32; BLOCK];
+        for at in (0..BLOCK).step_by(LANES) {
+            let code = L::round(L::mul(L::load(block.as_ptr().add(at)), by));
+            // The first operand of a comparison with NaN loses, so every code is a number between the limits.
+            let code = L::max(L::min(code, L::splat(LARGEST)), L::splat(-LARGEST));
+            L::store(found.as_mut_ptr().add(at), code);
+        }
+        for (code, found) in codes.iter_mut().zip(&found) {
+            *code = found.to_int_unchecked::<i32>() as i8;
+        }
+        scale
     }
 }
 

@@ -14,7 +14,7 @@ use half::bf16;
 pub use elements::{BLOCK, Elements, NotFinite};
 pub use int8::Int8;
 pub use nf4::{CODE, Nf4};
-pub use scales::{SCALE_BLOCK, Scales, dynamic_map};
+pub use scales::{DoubleScales, SCALE_BLOCK, Scales, dynamic_map};
 pub use stored::Stored;
 
 use super::matmul::Matrix;
@@ -126,7 +126,7 @@ impl Frozen {
             Self::F32(_) => Storage::F32,
             Self::Bf16(_) => Storage::Bf16,
             Self::Int8(_) => Storage::Int8,
-            Self::Nf4(matrix) => Storage::Nf4 { double: matches!(matrix.scales(), Scales::Double { .. }) },
+            Self::Nf4(matrix) => Storage::Nf4 { double: matches!(matrix.scales(), Scales::Double(_)) },
         }
     }
 

@@ -3,13 +3,13 @@
 //! The flattened matrix is cut into blocks of 64. A block's scale is its largest magnitude, and each element becomes the
 //! nearest of 16 numbers, quantiles of the normal distribution in [-1, 1], times that scale.
 
-use super::elements::{BLOCK, Elements, NotFinite, walk};
-use super::scales::{Scales, inverse};
+use super::elements::{BLOCK, Elements, NotFinite, largest, walk};
+use super::scales::{BlockScale, DoubleScales, Scales, inverse};
 use crate::nn::parallel::Shared;
 use crate::nn::simd::{Kernel, LANES, Lanes, dispatch};
 
 /// The 16 numbers (appendix E of the paper).
-pub const CODE: [f32; 16] = [
+pub static CODE: [f32; 16] = [
     -1.0,
     -0.696_192_8,
     -0.525_073_05,
@@ -29,7 +29,7 @@ pub const CODE: [f32; 16] = [
 ];
 
 /// Half-way between two neighbours of [`CODE`]: an element above the first `c` of these has a code of at least `c`.
-const MIDDLES: [f32; 15] = {
+static MIDDLES: [f32; 15] = {
     let mut middles = [0.0; 15];
     let mut i = 0;
     while i < 15 {
@@ -58,9 +58,6 @@ impl Nf4 {
     pub fn new(rows: usize, cols: usize, codes: Vec<u8>, scales: Scales) -> Self {
         assert_eq!(codes.len(), (rows * cols).div_ceil(2), "bytes of codes of a matrix ({rows}, {cols})");
         assert_eq!(scales.len(), (rows * cols).div_ceil(BLOCK), "scales of a matrix ({rows}, {cols})");
-        if let Scales::Double { codes, absmax, .. } = &scales {
-            assert_eq!(absmax.len(), codes.len().div_ceil(super::scales::SCALE_BLOCK), "scales of scales");
-        }
         Self { rows, cols, codes, scales }
     }
 
@@ -82,13 +79,10 @@ impl Nf4 {
                 let codes = to_codes.part(from / 2, piece.len().div_ceil(2));
                 (codes, to_scales.part(from / BLOCK, piece.len().div_ceil(BLOCK)))
             };
-            for ((block, codes), scale) in
-                piece.chunks(BLOCK).zip(codes.chunks_mut(BLOCK / 2)).zip(scales.iter_mut())
-            {
-                *scale = dispatch(Encode { block, codes });
-            }
+            dispatch(Encode { piece, codes, scales });
         });
-        let scales = if double { Scales::double(&scales) } else { Scales::Plain(scales) };
+        let scales =
+            if double { Scales::Double(DoubleScales::quantize(&scales)) } else { Scales::Plain(scales) };
         (Self { rows, cols, codes, scales }, bad)
     }
 
@@ -124,61 +118,57 @@ impl Nf4 {
     }
 }
 
-/// The codes of one block of at most 64 elements; the result is its scale, or NaN if an element is not finite.
+/// The codes and scales of whole blocks, of which the last may be short. A scale is NaN if an element of its block is not
+/// finite.
 struct Encode<'a> {
-    block: &'a [f32],
+    piece: &'a [f32],
     codes: &'a mut [u8],
+    scales: &'a mut [f32],
 }
 
 impl Kernel for Encode<'_> {
-    type Out = f32;
+    type Out = ();
     #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> f32 {
+    unsafe fn run<L: Lanes>(self) {
+        let (blocks, rest) = self.piece.as_chunks::<BLOCK>();
+        // A short block of 63 has as many bytes of codes as a whole one.
+        let (codes, rest_codes) = self.codes.split_at_mut(blocks.len() * (BLOCK / 2));
+        let (codes, _) = codes.as_chunks_mut::<{ BLOCK / 2 }>();
         unsafe {
-            let mut padded = [0f32; BLOCK];
-            let block = if self.block.len() == BLOCK {
-                self.block.as_ptr()
-            } else {
-                padded[..self.block.len()].copy_from_slice(self.block);
-                padded.as_ptr()
-            };
-            let zero = L::splat(0.0);
-            let (mut largest, mut spoiled) = (zero, zero);
-            for at in (0..BLOCK).step_by(LANES) {
-                let x = L::load(block.add(at));
-                largest = L::max(largest, L::max(x, L::sub(zero, x)));
-                spoiled = L::fma(x, zero, spoiled);
+            for ((block, codes), scale) in blocks.iter().zip(codes).zip(self.scales.iter_mut()) {
+                *scale = encode::<L>(block, codes);
             }
-            let mut each = [0f32; LANES];
-            L::store(each.as_mut_ptr(), largest);
-            let scale = each.iter().fold(0f32, |a, b| if *b > a { *b } else { a });
-            if L::eq_bits(spoiled, zero) != u16::MAX {
-                self.codes.fill(0);
-                return f32::NAN;
+            if let ([_, ..], Some(scale)) = (rest, self.scales.last_mut()) {
+                let (mut block, mut codes) = ([0.0; BLOCK], [0; BLOCK / 2]);
+                block[..rest.len()].copy_from_slice(rest);
+                *scale = encode::<L>(&block, &mut codes);
+                rest_codes.copy_from_slice(&codes[..rest_codes.len()]);
             }
-            let by = L::splat(inverse(scale));
-            let one = L::splat(1.0);
-            let mut found = [0f32; BLOCK];
-            for at in (0..BLOCK).step_by(LANES) {
-                let x = L::mul(L::load(block.add(at)), by);
-                let mut code = zero;
-                for middle in MIDDLES {
-                    code = L::add(code, L::keep(L::gt_bits(x, L::splat(middle)), one));
-                }
-                L::store(found.as_mut_ptr().add(at), code);
-            }
-            let mut packed = [0u8; BLOCK / 2];
-            for i in 0..BLOCK / 2 {
-                // Whole numbers up to 255: the conversion is exact and always defined.
-                packed[i] = (found[2 * i] * 16.0 + found[2 * i + 1]).to_int_unchecked::<i32>() as u8;
-            }
-            if self.codes.len() == BLOCK / 2 {
-                self.codes.copy_from_slice(&packed);
-            } else {
-                self.codes.copy_from_slice(&packed[..self.codes.len()]);
-            }
-            scale
         }
+    }
+}
+
+/// The codes of one block; the result is its scale.
+#[inline(always)]
+unsafe fn encode<L: Lanes>(block: &[f32; BLOCK], codes: &mut [u8; BLOCK / 2]) -> f32 {
+    unsafe {
+        let scale = largest::<L>(block);
+        let by = L::splat(inverse(scale));
+        let (zero, one) = (L::splat(0.0), L::splat(1.0));
+        let mut found = [0f32; BLOCK];
+        for at in (0..BLOCK).step_by(LANES) {
+            let x = L::mul(L::load(block.as_ptr().add(at)), by);
+            let mut code = zero;
+            for middle in &MIDDLES {
+                code = L::add(code, L::keep(L::gt_bits(x, L::splat(*middle)), one));
+            }
+            L::store(found.as_mut_ptr().add(at), code);
+        }
+        for (byte, pair) in codes.iter_mut().zip(found.as_chunks::<2>().0) {
+            // Whole numbers up to 255: the conversion is exact and always defined.
+            *byte = (pair[0] * 16.0 + pair[1]).to_int_unchecked::<i32>() as u8;
+        }
+        scale
     }
 }
 
@@ -197,10 +187,22 @@ impl Kernel for Decode<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
+        unsafe {
+            match &self.matrix.scales {
+                Scales::Plain(scales) => self.rows::<L, _>(scales.as_slice()),
+                Scales::Double(scales) => self.rows::<L, _>(scales),
+            }
+        }
+    }
+}
+
+impl Decode<'_> {
+    #[inline(always)]
+    unsafe fn rows<L: Lanes, S: BlockScale + ?Sized>(self, scales: &S) {
         let Decode { matrix, row0, rows, col0, cols, out, stride } = self;
         for i in 0..rows {
             let from = (row0 + i) * matrix.cols + col0;
-            unsafe { span::<L>(matrix, from, &mut out[i * stride..][..cols]) };
+            unsafe { span::<L, S>(&matrix.codes, scales, from, &mut out[i * stride..][..cols]) };
         }
     }
 }
@@ -208,35 +210,46 @@ impl Kernel for Decode<'_> {
 /// Elements `from..` of the flattened matrix. Whole groups of 16 go through registers, what is left at the ends through the
 /// table.
 #[inline(always)]
-unsafe fn span<L: Lanes>(matrix: &Nf4, from: usize, out: &mut [f32]) {
+unsafe fn span<L: Lanes, S: BlockScale + ?Sized>(codes: &[u8], scales: &S, from: usize, out: &mut [f32]) {
     let end = from + out.len();
-    assert!(end.div_ceil(2) <= matrix.codes.len());
-    let one = |at: usize, scale: f32| {
-        let byte = matrix.codes[at / 2];
-        CODE[usize::from(if at % 2 == 0 { byte >> 4 } else { byte & 15 })] * scale
-    };
+    assert!(end.div_ceil(2) <= codes.len() && end.div_ceil(BLOCK) <= scales.len());
     let mut at = from;
     while at < end {
-        let scale = matrix.scales.get(at / BLOCK);
+        // SAFETY: the assertion above.
+        let scale = unsafe { scales.scale(at / BLOCK) };
         let stop = end.min((at / BLOCK + 1) * BLOCK);
-        let first = stop.min(at.next_multiple_of(LANES));
-        for at in at..first {
-            out[at - from] = one(at, scale);
-        }
-        let groups = (stop - first) / LANES;
-        // SAFETY: the groups end before `stop`, for which codes and `out` are long enough, and begin at an even element.
-        unsafe {
-            let codes = matrix.codes.as_ptr().add(first / 2);
-            let out = out.as_mut_ptr().add(first - from);
-            if groups == BLOCK / LANES {
-                L::nibbles(BLOCK / LANES, codes, CODE.as_ptr(), scale, out);
-            } else {
-                L::nibbles(groups, codes, CODE.as_ptr(), scale, out);
-            }
-        }
-        for at in first + groups * LANES..stop {
-            out[at - from] = one(at, scale);
+        let to = &mut out[at - from..stop - from];
+        if to.len() == BLOCK {
+            // SAFETY: a whole block begins at an even element and has 32 bytes of codes.
+            unsafe {
+                L::nibbles(BLOCK / LANES, codes.as_ptr().add(at / 2), CODE.as_ptr(), scale, to.as_mut_ptr())
+            };
+        } else {
+            unsafe { part::<L>(codes, at, scale, to) };
         }
         at = stop;
+    }
+}
+
+/// A part of one block.
+#[inline(always)]
+unsafe fn part<L: Lanes>(codes: &[u8], from: usize, scale: f32, out: &mut [f32]) {
+    let one = |at: usize| {
+        let byte = codes[at / 2];
+        CODE[usize::from(if at % 2 == 0 { byte >> 4 } else { byte & 15 })] * scale
+    };
+    let end = from + out.len();
+    let first = end.min(from.next_multiple_of(LANES));
+    let groups = (end - first) / LANES;
+    for at in from..first {
+        out[at - from] = one(at);
+    }
+    // SAFETY: the groups end before `end`, for which codes and `out` are long enough, and begin at an even element.
+    unsafe {
+        let to = out.as_mut_ptr().add(first - from);
+        L::nibbles(groups, codes.as_ptr().add(first / 2), CODE.as_ptr(), scale, to);
+    }
+    for at in first + groups * LANES..end {
+        out[at - from] = one(at);
     }
 }

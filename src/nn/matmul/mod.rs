@@ -24,10 +24,6 @@ pub trait Matrix: Sync {
     fn cols(&self) -> usize;
     /// `out[i * stride + j] = W[row0 + i, col0 + j]` for `i < rows`, `j < cols`; other elements of `out` stay as they are.
     fn read(&self, row0: usize, rows: usize, col0: usize, cols: usize, out: &mut [f32], stride: usize);
-    /// All of W (rows, cols), where it lies in memory as f32: saves a copy.
-    fn dense(&self) -> Option<&[f32]> {
-        None
-    }
 }
 
 /// A matrix of f32 in memory, rows contiguous.
@@ -53,9 +49,6 @@ impl Matrix for Dense<'_> {
             let from = (row0 + i) * self.cols + col0;
             out[i * stride..][..cols].copy_from_slice(&self.data[from..][..cols]);
         }
-    }
-    fn dense(&self) -> Option<&[f32]> {
-        Some(self.data)
     }
 }
 
@@ -162,9 +155,30 @@ pub fn backward<W: Matrix + ?Sized>(
     product::run(scratch.route(precision), left(m, w.rows(), dy), &[product], scratch);
 }
 
+/// `dw (n, k) = start + dy^T x` with dy (m, n) and x (m, k): the gradient of a dense weight. Every element is one chain in the order
+/// of the rows.
+///
+/// # Panics
+/// When a slice does not have its shape.
+pub fn weight_gradient(
+    precision: Precision,
+    (m, n, k): (usize, usize, usize),
+    dy: &[f32],
+    x: &[f32],
+    dw: &mut [f32],
+    start: Start<'_>,
+    scratch: &mut Scratch,
+) {
+    assert!(x.len() == m * k, "the right side has {} numbers, not ({m}, {k})", x.len());
+    let right = Dense { data: x, rows: m, cols: k };
+    let product = product(n, k, &right, false, dw, start);
+    let left = Left { transposed: true, ..left(n, m, dy) };
+    product::run(scratch.route(precision), left, &[product], scratch);
+}
+
 fn left(rows: usize, depth: usize, data: &[f32]) -> Left<'_> {
     assert!(data.len() == rows * depth, "the left side has {} numbers, not ({rows}, {depth})", data.len());
-    Left { rows, depth, data }
+    Left { rows, depth, data, transposed: false }
 }
 
 fn product<'a, W: Matrix + ?Sized>(

@@ -87,6 +87,27 @@ unsafe fn block<L: Lanes, F: Format<L>>(r: Rows, step: usize) -> [L::V; LANES] {
     }
 }
 
+/// `to[word * r.rows + i]` = word of column `i` of `r.rows <= 16`, where the `depth` rows of the matrix are `stride` apart.
+#[inline(always)]
+pub unsafe fn straight<L: Lanes, F: Format<L>>(r: Rows, to: *mut f32) {
+    let mut word = 0;
+    while word < words(r.depth, F::DEPTH) {
+        let step = word * F::DEPTH;
+        unsafe {
+            let from = r.from.add(step.min(r.depth - 1) * r.stride);
+            let zero = L::splat(0.0);
+            let first = if step < r.depth { L::load_first(from, r.rows) } else { zero };
+            let second = if F::DEPTH == 2 && step + 1 < r.depth {
+                L::load_first(from.add(r.stride), r.rows)
+            } else {
+                zero
+            };
+            L::store_first(to.add(place::<L, F>(word) * r.rows), r.rows, F::join(first, second));
+        }
+        word += 1;
+    }
+}
+
 /// Where a block of the right side lies in the weight.
 #[derive(Clone, Copy)]
 pub struct Place {
@@ -117,20 +138,13 @@ pub unsafe fn rows_of<L: Lanes, F: Format<L>, W: Matrix + ?Sized>(
         let width = (at.columns - panel).next_multiple_of(LANES).min(vectors * LANES);
         let rows = LANES.min(at.columns - j);
         let to = unsafe { to.add(panel * count + j - panel) };
-        if let Some(dense) = w.dense() {
-            let (from, stride) = ((at.column + j) * w.cols() + at.step, w.cols());
-            assert!(from + (rows - 1) * stride + at.depth <= dense.len(), "a dense matrix is too short");
-            let rows = Rows { from: dense[from..].as_ptr(), stride, rows, depth: at.depth };
-            unsafe { turned::<L, F>(rows, to, width, LANES) };
-        } else {
-            let mut step = 0;
-            while step < at.depth {
-                let depth = UNPACKED_DEPTH.min(at.depth - step);
-                w.read(at.column + j, rows, at.step + step, depth, unpacked, UNPACKED_DEPTH);
-                let rows = Rows { from: unpacked.as_ptr(), stride: UNPACKED_DEPTH, rows, depth };
-                unsafe { turned::<L, F>(rows, to.add(step / F::DEPTH * width), width, LANES) };
-                step += depth;
-            }
+        let mut step = 0;
+        while step < at.depth {
+            let depth = UNPACKED_DEPTH.min(at.depth - step);
+            w.read(at.column + j, rows, at.step + step, depth, unpacked, UNPACKED_DEPTH);
+            let rows = Rows { from: unpacked.as_ptr(), stride: UNPACKED_DEPTH, rows, depth };
+            unsafe { turned::<L, F>(rows, to.add(step / F::DEPTH * width), width, LANES) };
+            step += depth;
         }
         j += LANES;
     }

@@ -33,8 +33,10 @@ pub struct Left<'a> {
     pub rows: usize,
     /// k
     pub depth: usize,
-    /// x
+    /// x, or where `transposed` its transpose.
     pub data: &'a [f32],
+    /// Whether `data` is (k, m).
+    pub transposed: bool,
 }
 
 /// `y (m, n) = start + x B`, where B (k, n) is W or its transpose.
@@ -102,17 +104,15 @@ pub fn run<W: Matrix + ?Sized>(
     }
 }
 
-fn pack_left(route: Route, x: Left<'_>, panels: Panels, words: usize, left: &mut [f32]) {
-    let k = x.depth;
-    let some = parallel::chunk(panels.count, 8 * (panels.rows / panels.count) * k, 1);
-    let left = Shared::new(left);
+fn pack_left(route: Route, x: Left<'_>, panels: Panels, words: usize, out: &mut [f32]) {
+    let some = parallel::chunk(panels.count, 8 * (panels.rows / panels.count) * x.depth, 1);
+    let out = Shared::new(out);
     parallel::each(panels.count.div_ceil(some), |task| {
-        for i in task * some..panels.count.min((task + 1) * some) {
-            let (from, to) = (panels.at(i), panels.at(i + 1));
-            // SAFETY: panels are disjoint.
-            let out = unsafe { left.part((from - panels.first) * words, (to - from) * words) };
-            route.run(PackRows { x: &x.data[from * k..to * k], k, rows: to - from, out });
-        }
+        let (first, end) = (task * some, panels.count.min((task + 1) * some));
+        let (from, to) = (panels.at(first), panels.at(end));
+        // SAFETY: tasks own disjoint panels.
+        let out = unsafe { out.part((from - panels.first) * words, (to - from) * words) };
+        route.run(PackLeft { x, panels, range: (first, end), words, out });
     });
 }
 
@@ -170,20 +170,48 @@ impl Pool {
     }
 }
 
-struct PackRows<'a> {
-    x: &'a [f32],
-    k: usize,
-    rows: usize,
+/// Steps of depth for which a transposed left side is packed before the next panel's turn: their rows lie in different pages.
+const STEPS: usize = 64;
+
+struct PackLeft<'a> {
+    x: Left<'a>,
+    panels: Panels,
+    /// Panels of this task.
+    range: (usize, usize),
+    /// Words of the whole depth.
+    words: usize,
+    /// Those panels.
     out: &'a mut [f32],
 }
 
-impl Job for PackRows<'_> {
+impl Job for PackLeft<'_> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<L: Lanes, F: Format<L>>(self) {
-        assert!(self.x.len() == self.rows * self.k && self.out.len() == self.rows * words(self.k, F::DEPTH));
-        let rows = Rows { from: self.x.as_ptr(), stride: self.k, rows: self.rows, depth: self.k };
-        unsafe { pack::turned::<L, F>(rows, self.out.as_mut_ptr(), self.rows, self.rows) }
+        let Self { x, panels, range, words, out } = self;
+        let first = panels.at(range.0);
+        assert!(x.data.len() == x.rows * x.depth && out.len() == (panels.at(range.1) - first) * words);
+        let (stride, steps) = if x.transposed { (x.rows, STEPS) } else { (x.depth, x.depth) };
+        let mut step = 0;
+        while step < x.depth {
+            let depth = steps.min(x.depth - step);
+            for panel in range.0..range.1 {
+                let (row, end) = (panels.at(panel), panels.at(panel + 1));
+                let rows = end - row;
+                unsafe {
+                    let to = out.as_mut_ptr().add((row - first) * words + step / F::DEPTH * rows);
+                    let from = x.data.as_ptr();
+                    if x.transposed {
+                        let from = from.add(step * stride + row);
+                        pack::straight::<L, F>(Rows { from, stride, rows, depth }, to);
+                    } else {
+                        let from = from.add(row * stride);
+                        pack::turned::<L, F>(Rows { from, stride, rows, depth }, to, rows, rows);
+                    }
+                }
+            }
+            step += depth;
+        }
     }
 }
 

@@ -125,6 +125,29 @@ impl Lanes for Avx2 {
         Pair(_mm256_and_ps(mask(bits & 255), a.0), _mm256_and_ps(mask(bits >> 8), a.1))
     }
     #[inline(always)]
+    unsafe fn transpose(rows: [Pair; LANES]) -> [Pair; LANES] {
+        // Quarters of 8 x 8; those off the diagonal change places.
+        let mut out = rows;
+        for i in 0..2 {
+            let mut quarters = [[rows[0].0; 8]; 2];
+            for j in 0..8 {
+                quarters[0][j] = rows[8 * i + j].0;
+                quarters[1][j] = rows[8 * i + j].1;
+            }
+            let (low, high) = (transposed(quarters[0]), transposed(quarters[1]));
+            for j in 0..8 {
+                if i == 0 {
+                    out[j].0 = low[j];
+                    out[8 + j].0 = high[j];
+                } else {
+                    out[j].1 = low[j];
+                    out[8 + j].1 = high[j];
+                }
+            }
+        }
+        out
+    }
+    #[inline(always)]
     unsafe fn apart<K: Kernel>(kernel: K) -> K::Out {
         apart(kernel)
     }
@@ -132,6 +155,31 @@ impl Lanes for Avx2 {
     unsafe fn prefetch(from: *const f32) {
         _mm_prefetch::<_MM_HINT_T0>(from.cast());
     }
+}
+
+/// The transpose of 8 rows of 8.
+#[inline(always)]
+unsafe fn transposed(rows: [__m256; 8]) -> [__m256; 8] {
+    // 2 x 2 blocks, then 4 x 4 inside each half of a register, then the halves.
+    let mut pairs = rows;
+    for i in 0..4 {
+        pairs[2 * i] = _mm256_unpacklo_ps(rows[2 * i], rows[2 * i + 1]);
+        pairs[2 * i + 1] = _mm256_unpackhi_ps(rows[2 * i], rows[2 * i + 1]);
+    }
+    let mut fours = rows;
+    for i in 0..2 {
+        let [a, b, c, d] = [pairs[4 * i], pairs[4 * i + 1], pairs[4 * i + 2], pairs[4 * i + 3]];
+        fours[4 * i] = _mm256_shuffle_ps::<0b01_00_01_00>(a, c);
+        fours[4 * i + 1] = _mm256_shuffle_ps::<0b11_10_11_10>(a, c);
+        fours[4 * i + 2] = _mm256_shuffle_ps::<0b01_00_01_00>(b, d);
+        fours[4 * i + 3] = _mm256_shuffle_ps::<0b11_10_11_10>(b, d);
+    }
+    let mut out = rows;
+    for i in 0..4 {
+        out[i] = _mm256_permute2f128_ps::<0x20>(fours[i], fours[4 + i]);
+        out[4 + i] = _mm256_permute2f128_ps::<0x31>(fours[i], fours[4 + i]);
+    }
+    out
 }
 
 #[inline(never)]

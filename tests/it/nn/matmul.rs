@@ -1,7 +1,9 @@
 //! Products with a large weight beside naive sums, in both precisions.
 
 use bench::nn::gemm::Start;
-use bench::nn::matmul::{Dense, Matrix, Output, Precision, Scratch, backward, forward, forward_all};
+use bench::nn::matmul::{
+    Dense, Matrix, Output, Precision, Scratch, backward, forward, forward_all, weight_gradient,
+};
 use bench::nn::simd::bf16;
 use proptest::prelude::*;
 
@@ -286,6 +288,29 @@ fn products_of_one_left_side_are_those_of_each_alone() {
         assert_eq!(bits(&z), bits(&q.run()));
     }
     forward_all::<Dense<'_>>(Precision::F32, 3, &[1.0], &mut [], &mut Scratch::default());
+}
+
+#[test]
+fn a_weight_gradient_is_the_product_with_the_transposed_left_side() {
+    let mut scratch = Scratch::default();
+    for precision in [Precision::F32, Precision::Bf16] {
+        // `size` is that of the product: (n, k, m) of the gradient.
+        for (i, size) in [(1, 1, 1), (29, 40, 65), (64, 17, 130), (100, 300, 801), (300, 20, 64), (3, 5, 0)]
+            .into_iter()
+            .enumerate()
+        {
+            let p = Problem::new(size, true, precision, FROM[i % 4], i as u64);
+            let (n, k, m) = size;
+            let dy: Vec<f32> = (0..m * n).map(|at| p.x[at % n * m + at / n]).collect();
+            for set in [None, Some(SETS[0]), Some(SETS[1]), Some(SETS[2])] {
+                let mut own = set.map(Scratch::on);
+                let scratch = own.as_mut().unwrap_or(&mut scratch);
+                let mut dw = p.y.clone();
+                weight_gradient(precision, (m, n, k), &dy, &p.w, &mut dw, p.start(), scratch);
+                assert!(bits(&dw) == bits(&p.chain()), "{size:?}, {precision:?}, {set:?}");
+            }
+        }
+    }
 }
 
 #[test]

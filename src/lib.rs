@@ -14,6 +14,7 @@ pub mod fetch;
 pub mod nn;
 pub mod pipeline;
 pub mod prompt;
+pub mod rank;
 pub mod report;
 pub mod retrieve;
 pub mod run;

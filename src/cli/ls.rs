@@ -10,7 +10,8 @@ use crate::run::{Manifest, Store};
 
 /// List the cells of the run store.
 pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
-    let listed = Store::new(&common.runs_dir).list().map_err(pipeline::Error::from)?;
+    let mut listed = Store::new(&common.runs_dir).list().map_err(pipeline::Error::from)?;
+    listed.extend(Store::rankings(&common.runs_dir).list().map_err(pipeline::Error::from)?);
     let mut cells: Vec<(String, Manifest)> = Vec::new();
     let mut exit = Exit::Ok;
     for cell in listed {
@@ -30,20 +31,21 @@ pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
         return Ok(exit);
     }
     let order = |(_, cell): &(String, Manifest)| {
-        (cell.dataset.name.clone(), cell.retriever.clone(), cell.experiments.clone(), cell.seed)
+        let ranker = cell.ranker.as_ref().map(|ranker| ranker.backbone.name.clone());
+        (cell.dataset.name.clone(), cell.retriever.clone(), ranker, cell.experiments.clone(), cell.seed)
     };
     cells.sort_by_key(order);
-    let mut table = table(
-        out.style(),
-        &["cell", "first run for", "data", "retriever", "seed", "finished", "time", "size"],
-    );
+    let mut table =
+        table(out.style(), &["cell", "first run for", "data", "stage", "seed", "finished", "time", "size"]);
     for (name, cell) in &cells {
         let size: u64 = cell.files.values().map(|file| file.bytes).sum();
         table.add_row([
             name.clone(),
             cell.experiments.join(", "),
             cell.dataset.name.clone(),
-            cell.retriever.clone(),
+            cell.ranker
+                .as_ref()
+                .map_or_else(|| cell.retriever.clone(), |ranker| ranker.backbone.name.clone()),
             cell.seed.to_string(),
             cell.times.finished.chars().take(16).collect(),
             duration(cell.times.wall_seconds.values().sum()),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{baseline, data, report, retrieve, run};
+use crate::{backbone, baseline, data, prompt, rank, report, retrieve, run};
 
 /// A failure of some stage, in that stage's own words.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,27 @@ pub enum Error {
     /// The weights could not be stored.
     #[error(transparent)]
     Params(#[from] crate::nn::params::Error),
+    /// The backbone cannot be had or is not what it should be.
+    #[error(transparent)]
+    Backbone(#[from] backbone::Error),
+    /// What describes the backbone is not what it should be.
+    #[error(transparent)]
+    BackboneFiles(Arc<backbone::Error>),
+    /// Prompts cannot be made.
+    #[error(transparent)]
+    Prompt(#[from] prompt::Error),
+    /// The ranker failed.
+    #[error(transparent)]
+    Rank(#[from] rank::Error),
+    /// Scores that give no ranks.
+    #[error("the scores of the ranker are not usable: {what}")]
+    Scores {
+        /// Why.
+        what: String,
+    },
+    /// A ranking was asked of an experiment without a backbone.
+    #[error("the experiment names no backbone")]
+    NoBackbone,
     /// The run store failed.
     #[error(transparent)]
     Run(#[from] run::Error),
@@ -73,7 +94,12 @@ impl Error {
     /// Whether somebody asked to stop.
     #[must_use]
     pub const fn is_interrupt(&self) -> bool {
-        matches!(self, Self::Retrieve(retrieve::Error::Interrupted))
+        matches!(
+            self,
+            Self::Retrieve(retrieve::Error::Interrupted)
+                | Self::Rank(rank::Error::Interrupted)
+                | Self::Backbone(backbone::Error::Interrupted)
+        )
     }
 
     /// Whether a file could not be written. Then nothing that follows can be kept either.

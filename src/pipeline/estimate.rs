@@ -33,6 +33,20 @@ pub struct Cost {
     pub memory_bytes: u64,
 }
 
+impl Cost {
+    /// This and then `other`.
+    #[must_use]
+    pub fn then(self, other: Self) -> Self {
+        Self {
+            steps: self.steps.saturating_add(other.steps),
+            most_steps: self.most_steps.saturating_add(other.most_steps),
+            seconds: self.seconds + other.seconds,
+            most_seconds: self.most_seconds + other.most_seconds,
+            memory_bytes: self.memory_bytes.max(other.memory_bytes),
+        }
+    }
+}
+
 /// How [`Cost`] comes about, for captions.
 pub const METHOD: &str = "Time is operations over this machine's measured matrix speed; training is taken to stop after \
     twice as many steps as its patience covers. Both are rough.";

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Error, Prepared};
+use super::{Error, Located, Prepared};
 use crate::experiment::{Averaging, Experiment, RetrieverSpec};
-use crate::run::{CellKey, RETRIEVAL_STAGE_VERSION};
+use crate::run::{CellKey, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION};
 use crate::seed::Seed;
 
 /// An experiment and its data.
@@ -16,6 +16,8 @@ pub struct Job {
     pub experiment: Experiment,
     /// The data, if they could be read.
     pub data: Option<Arc<Prepared>>,
+    /// The backbone, if the experiment names one and its files are there.
+    pub backbone: Option<Arc<Located>>,
     /// Whether it can run.
     pub state: State,
 }
@@ -40,21 +42,19 @@ pub enum Need {
         /// Which file is missing, and what to do.
         what: String,
     },
-    /// The second stage.
-    Ranker {
-        /// The language model.
+    /// The files of a backbone.
+    Backbone {
+        /// Its name.
         backbone: String,
+        /// What is missing and how to get it, and what a run with it takes.
+        what: String,
     },
 }
 
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Data { what, .. } => f.write_str(what),
-            Self::Ranker { backbone } => write!(
-                f,
-                "the weights of {backbone} and a GPU; the LLM ranker is not part of this version of bench"
-            ),
+            Self::Data { what, .. } | Self::Backbone { what, .. } => f.write_str(what),
         }
     }
 }
@@ -79,4 +79,16 @@ pub fn retrieval_key(experiment: &Experiment, data: &Prepared, seed: Seed) -> Ce
         inputs["averaging"] = json!(experiment.evaluation.averaging);
     }
     CellKey::of(&inputs)
+}
+
+/// The key of an experiment's ranking stage on the candidates of `retrieval`, by the backbone that `identity` names.
+#[must_use]
+pub fn ranking_key(experiment: &Experiment, retrieval: &CellKey, identity: &str) -> CellKey {
+    CellKey::of(&json!({
+        "stage": "ranking",
+        "version": RANKING_STAGE_VERSION,
+        "retrieval": retrieval.as_str(),
+        "backbone": identity,
+        "settings": experiment.ranking_key_material(),
+    }))
 }

@@ -1,34 +1,41 @@
 //! The method section as code: experiments to data, data to retrievers, retrievers to stored cells, cells to reports.
 //!
-//! A cell is one experiment's retrieval stage with one seed. It is computed once for the content that it depends on
-//! and stored as soon as it is finished, so whatever stops a run costs at most the cell in work.
+//! A cell is one stage of one experiment with one seed: its retrieval, and its ranking if it names a backbone. It is computed
+//! once for the content that it depends on and stored as soon as it is finished, so whatever stops a run costs at most the cell in work.
 
+mod backbone;
 mod cell;
 mod error;
 mod estimate;
 mod job;
+mod needs;
 mod outcome;
 mod plan;
 mod prepare;
+mod ranking;
+mod ranking_cost;
 mod rebuild;
 mod record;
+mod seeds;
 mod tables;
 
-use crate::events::{Event, Interrupt, Reporter};
+use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
-use crate::run::{Cell, CellKey, Expected, Found, Store, atomic};
-use crate::seed::Seed;
+use crate::run::{RankingCell, Stage, Store, atomic};
 
+pub use backbone::{Backbone, BackboneSource, Located};
 pub use error::Error;
 pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
-pub use job::{Job, Need, State, retrieval_key};
+pub use job::{Job, Need, State, ranking_key, retrieval_key};
 pub use outcome::{Ending, Outcome, Summary};
 pub use plan::{Fate, Planned, plan};
 pub use prepare::{Prepared, prepare};
+pub use ranking_cost::ranking_cost;
 pub use rebuild::{Rebuilt, rebuild};
+pub use seeds::Finished;
 pub use tables::{Folders, build_report, published};
 
-use cell::compute;
+use seeds::Seeds;
 use tables::write;
 
 /// What a run is given beside the experiments.
@@ -58,7 +65,7 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     let jobs = prepare(experiments, &folders.data, options.reporter);
     let hopeless = !options.keep_going && jobs.iter().any(|job| matches!(job.state, State::Broken(_)));
     let mut summary = Summary::default();
-    for Job { experiment, data, state } in jobs {
+    for Job { experiment, data, backbone, state } in jobs {
         let ending = match state {
             State::Waiting(needs) => {
                 let key = |data: &Prepared, seed| retrieval_key(&experiment, data, seed);
@@ -67,7 +74,11 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
             }
             State::Broken(error) => Ending::Broken(error),
             State::Ready(_) if hopeless || summary.stopped() => Ending::NotStarted,
-            State::Ready(data) => seeds(&experiment, &data, &store, options),
+            State::Ready(data) => {
+                let rankings = Store::rankings(&folders.runs);
+                let (store, backbone) = (&store, backbone.as_deref());
+                Seeds { experiment: &experiment, data: &data, backbone, store, rankings, options }.run()
+            }
         };
         let mut outcome = Outcome { experiment: experiment.name.clone(), ending, report: None };
         if let Some(cells) = outcome.ending.cells().filter(|cells| !cells.is_empty()) {
@@ -86,108 +97,12 @@ fn check_folders(experiments: &[Experiment], folders: &Folders) -> Result<(), Er
     atomic::check_writable(&folders.runs)?;
     atomic::check_writable(&folders.reports)?;
     let reports = experiments.iter().map(|experiment| folders.reports.join(&experiment.name));
-    let cells = Store::new(&folders.runs).cells_dir();
-    for folder in reports.chain([cells]).filter(|folder| folder.symlink_metadata().is_ok()) {
+    let mut cells = vec![Store::new(&folders.runs).cells_dir()];
+    if experiments.iter().any(Experiment::needs_backbone) {
+        cells.push(folders.runs.join(RankingCell::NAME));
+    }
+    for folder in reports.chain(cells).filter(|folder| folder.symlink_metadata().is_ok()) {
         atomic::check_writable(&folder)?;
     }
     Ok(())
-}
-
-/// All seeds of an experiment whose data are there.
-fn seeds(experiment: &Experiment, data: &Prepared, store: &Store, options: Options<'_>) -> Ending {
-    let (name, total) = (&experiment.name, experiment.seeds.len());
-    let (mut cells, mut computed) = (Vec::new(), 0);
-    let mut failure: Option<(u64, Error)> = None;
-    for (at, &seed) in experiment.seeds.iter().enumerate() {
-        if options.interrupt.requested() {
-            return Ending::Interrupted { cells, computed };
-        }
-        let of = if total == 1 { String::new() } else { format!(" ({} of {total})", at + 1) };
-        match one_seed((experiment, data), seed, &of, store, options) {
-            Ok((cell, is_new)) => {
-                cells.push(cell);
-                computed += usize::from(is_new);
-            }
-            Err(error) if error.is_interrupt() => return Ending::Interrupted { cells, computed },
-            Err(error) => {
-                let stop = error.is_output() || !options.keep_going;
-                if !stop {
-                    options.reporter.emit(Event::Warning(&format!("{name}, seed {seed}: {error}")));
-                }
-                failure.get_or_insert((seed.get(), error));
-                if stop {
-                    break;
-                }
-            }
-        }
-    }
-    match failure {
-        None => Ending::Finished { cells, computed },
-        Some((seed, error)) => Ending::Failed { cells, computed, seed: Some(seed), error },
-    }
-}
-
-/// The cell of a seed, and whether it is new.
-fn one_seed(
-    (experiment, data): (&Experiment, &Prepared),
-    seed: Seed,
-    of: &str,
-    store: &Store,
-    options: Options<'_>,
-) -> Result<(Cell, bool), Error> {
-    let (name, reporter) = (&experiment.name, options.reporter);
-    let key = retrieval_key(experiment, data, seed);
-    let expected = expected(experiment, data, seed);
-    if let Some(cell) = stored(store, &key, Some(&expected), reporter)? {
-        reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}: stored already as {key}")));
-        return Ok((cell, false));
-    }
-    // Before the hours of work is the time to know whether there is room for what comes of them.
-    atomic::check_room(store.root(), &store.cell_dir(&key), stored_bytes(experiment, &data.split))?;
-    reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}")));
-    let (cell, weights) = compute(experiment, data, seed, reporter, options.interrupt)?;
-    if let Err(source) = store.save(&key, &cell, weights.as_deref()) {
-        return Err(keep(&key, (&cell, weights.as_deref()), store, options.folders, source));
-    }
-    // Read back: with the hashes of its files, as every later run sees it.
-    Ok((stored(store, &key, Some(&expected), reporter)?.unwrap_or(cell), true))
-}
-
-/// What is known of a cell without it.
-fn expected<'a>(experiment: &'a Experiment, data: &'a Prepared, seed: Seed) -> Expected<'a> {
-    let retriever = experiment.retriever.kind();
-    Expected { seed: seed.get(), retriever, dataset: &data.record }
-}
-
-/// Keep a finished cell that the store did not take in the folder of temporary files, and say how that went.
-fn keep(
-    key: &CellKey,
-    (cell, weights): (&Cell, Option<&[u8]>),
-    store: &Store,
-    folders: &Folders,
-    source: crate::run::Error,
-) -> Error {
-    let seed = cell.manifest.seed;
-    let rescue = Store::new(folders.rescue.join(format!("bench-rescued-{key}")));
-    match rescue.save(key, cell, weights) {
-        Ok(kept) => Error::Kept { seed, kept, place: store.cell_dir(key), source },
-        Err(rescue) => Error::Lost { seed, source, rescue },
-    }
-}
-
-/// The whole cell of a key; a damaged one is set aside with a warning.
-fn stored(
-    store: &Store,
-    key: &CellKey,
-    expected: Option<&Expected<'_>>,
-    reporter: &dyn Reporter,
-) -> Result<Option<Cell>, Error> {
-    Ok(match store.load_as(key, expected)? {
-        Found::Complete(cell) => Some(*cell),
-        Found::Missing => None,
-        Found::Damaged(damage) => {
-            reporter.emit(Event::Warning(&damage.to_string()));
-            None
-        }
-    })
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Need};
+use super::{Error, Finished, Need};
 use crate::report::Report;
-use crate::run::{Cell, CellKey};
+use crate::run::CellKey;
 
 /// How one experiment ended.
 pub struct Outcome {
@@ -20,11 +20,11 @@ pub struct Outcome {
 #[allow(missing_docs, reason = "the fields are the same throughout and explained above")]
 pub enum Ending {
     /// All seeds are there.
-    Finished { cells: Vec<Cell>, computed: usize },
+    Finished { cells: Vec<Finished>, computed: usize },
     /// A seed, or the report, failed; `error` is the first failure.
-    Failed { cells: Vec<Cell>, computed: usize, seed: Option<u64>, error: Error },
+    Failed { cells: Vec<Finished>, computed: usize, seed: Option<u64>, error: Error },
     /// Somebody asked to stop.
-    Interrupted { cells: Vec<Cell>, computed: usize },
+    Interrupted { cells: Vec<Finished>, computed: usize },
     /// The data contradict the settings.
     Broken(Error),
     /// Something is not there yet. `keys` are those of its retrieval stage, one for each seed, where the data are there.
@@ -36,7 +36,7 @@ pub enum Ending {
 impl Ending {
     /// The finished seeds.
     #[must_use]
-    pub fn cells(&self) -> Option<&[Cell]> {
+    pub fn cells(&self) -> Option<&[Finished]> {
         match self {
             Self::Finished { cells, .. } | Self::Failed { cells, .. } | Self::Interrupted { cells, .. } => {
                 Some(cells)

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use super::estimate::{Cost, estimate, matrix_speed};
 use super::prepare::prepare;
-use super::{Error, Folders, Job, Need, State, expected, retrieval_key};
-use crate::events::Reporter;
+use super::ranking_cost::ranking_cost;
+use super::seeds::expected;
+use super::{Error, Folders, Job, Located, Need, Prepared, State, ranking_key, retrieval_key};
+use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
-use crate::run::{Glance, Manifest, Store};
+use crate::run::{CellKey, Glance, Manifest, RankingCell, Store};
 use crate::seed::Seed;
 
 /// What a run would do with one seed.
@@ -69,68 +71,133 @@ pub fn plan(
     let store = Store::new(&folders.runs);
     // A store that cannot be read is told before the data are read.
     store.list()?;
-    let mut plan = Plan { store, begun: BTreeSet::new(), speed: None };
+    let rankings = Store::rankings(&folders.runs);
+    let mut plan = Plan { store, rankings, begun: BTreeSet::new(), speed: None };
     Ok(prepare(experiments, &folders.data, reporter).into_iter().map(|job| plan.job(job)).collect())
 }
 
 struct Plan {
-    /// What is stored.
+    /// What is stored of the first stage.
     store: Store,
+    /// And of the second.
+    rankings: Store<RankingCell>,
     /// Keys that the plan computes.
     begun: BTreeSet<String>,
     /// Measured when it is needed.
     speed: Option<f64>,
 }
 
+/// What lies in the store for a seed.
+struct Look {
+    retrieval: (CellKey, Glance),
+    /// Where the experiment has a second stage and its backbone is there.
+    ranking: Option<(CellKey, Glance)>,
+}
+
+impl Look {
+    /// What the seed is done with: its last stage.
+    fn last(&self) -> &(CellKey, Glance) {
+        self.ranking.as_ref().unwrap_or(&self.retrieval)
+    }
+}
+
+fn whole((_, glance): &(CellKey, Glance)) -> Option<Manifest> {
+    match glance {
+        Glance::Whole(manifest) => Some((**manifest).clone()),
+        _ => None,
+    }
+}
+
 impl Plan {
+    fn look(
+        &self,
+        experiment: &Experiment,
+        data: &Prepared,
+        located: Option<&Located>,
+        seed: Seed,
+    ) -> Result<Look, Error> {
+        let expected = expected(experiment, data, seed);
+        let key = retrieval_key(experiment, data, seed);
+        let ranking = match located {
+            Some(located) => {
+                let key = ranking_key(experiment, &key, located.identity(&Interrupt::default())?);
+                let glance = self.rankings.glance(&key, &expected);
+                Some((key, glance))
+            }
+            None => None,
+        };
+        let glance = self.store.glance(&key, &expected);
+        Ok(Look { retrieval: (key, glance), ranking })
+    }
+
     fn job(&mut self, job: Job) -> Planned {
-        let Job { experiment, data, state } = job;
-        let look = |&seed: &Seed| {
-            let found = data.as_ref().map(|data| {
-                let key = retrieval_key(&experiment, data, seed);
-                let glance = self.store.glance(&key, &expected(&experiment, data, seed));
-                (key.as_str().to_owned(), glance)
-            });
-            (seed.get(), found)
-        };
-        let found: Vec<_> = experiment.seeds.iter().map(look).collect();
-        let whole = |(_, found): &(u64, Option<(String, Glance)>)| match found {
-            Some((_, Glance::Whole(manifest))) => Some((**manifest).clone()),
-            _ => None,
-        };
-        let known: Vec<Manifest> = found.iter().filter_map(whole).collect();
-        let measured = measured(&known);
-        let stored = data.is_some().then_some(known.len());
+        let Job { experiment, data, backbone, state } = job;
         let (mut needs, mut broken, mut ready) = (Vec::new(), None, None);
         match state {
             State::Ready(data) => ready = Some(data),
             State::Waiting(waits) => needs = waits,
             State::Broken(error) => broken = Some(error),
         }
-        let (mut seeds, mut refused) = (Vec::with_capacity(found.len()), Vec::new());
-        for (seed, found) in found {
-            let fate = match found {
+        let mut looks: Vec<(u64, Option<Look>)> = Vec::with_capacity(experiment.seeds.len());
+        for &seed in &experiment.seeds {
+            let look = data.as_ref().map(|data| self.look(&experiment, data, backbone.as_deref(), seed));
+            looks.push((
+                seed.get(),
+                look.and_then(|look| look.map_err(|error| broken.get_or_insert(error)).ok()),
+            ));
+        }
+        let known = |stage: fn(&Look) -> Option<&(CellKey, Glance)>| -> Vec<Manifest> {
+            looks.iter().filter_map(|(_, look)| whole(stage(look.as_ref()?)?)).collect()
+        };
+        let retrieved = known(|look| Some(&look.retrieval));
+        let ranked = known(|look| look.ranking.as_ref());
+        let stored = data.is_some().then_some(retrieved.len());
+        let (mut seeds, mut refused, mut retrieves) = (Vec::with_capacity(looks.len()), Vec::new(), false);
+        for (seed, look) in looks {
+            let Some(look) = look else {
+                seeds.push((seed, if broken.is_some() { Fate::Broken } else { Fate::Waiting }));
+                continue;
+            };
+            let missing = whole(&look.retrieval).is_none();
+            let (key, first) = (look.last().0.as_str().to_owned(), look.retrieval.0.as_str().to_owned());
+            let fate = match look.ranking.unwrap_or(look.retrieval).1 {
                 _ if broken.is_some() => Fate::Broken,
                 _ if ready.is_none() => Fate::Waiting,
-                Some((_, Glance::Whole(_))) => Fate::Stored,
-                Some((_, Glance::Refused(error))) => {
+                Glance::Whole(_) => Fate::Stored,
+                Glance::Refused(error) => {
                     refused.push((seed, Error::from(error)));
                     Fate::Refused
                 }
-                Some((key, _)) if !self.begun.insert(key.clone()) => Fate::Shared,
-                Some((_, Glance::Damaged)) => Fate::Again,
-                Some((_, Glance::Missing)) | None => Fate::Compute,
+                _ if self.begun.contains(&key) => Fate::Shared,
+                Glance::Damaged => Fate::Again,
+                Glance::Missing => Fate::Compute,
             };
+            if fate.computes() {
+                self.begun.insert(key);
+                retrieves |= missing && (backbone.is_none() || self.begun.insert(first));
+            }
             seeds.push((seed, fate));
         }
         let computes = seeds.iter().any(|(_, fate)| fate.computes());
-        let cost = ready.filter(|_| computes).map(|data| {
-            measured.unwrap_or_else(|| {
-                let speed = *self.speed.get_or_insert_with(matrix_speed);
-                estimate(&experiment, &data.split, speed)
-            })
-        });
-        let measured = measured.is_some() && cost.is_some();
+        let (mut cost, mut is_measured) = (None, false);
+        if let Some(data) = ready.filter(|_| computes) {
+            let stages = [
+                retrieves.then(|| measured(&retrieved).ok_or(None)),
+                backbone.as_deref().map(|located| measured(&ranked).ok_or(Some(located))),
+            ];
+            is_measured = stages.iter().flatten().all(Result::is_ok);
+            let costs = stages.into_iter().flatten().map(|stage| {
+                stage.unwrap_or_else(|located| {
+                    let speed = *self.speed.get_or_insert_with(matrix_speed);
+                    match located {
+                        Some(located) => ranking_cost(&experiment, &data, &located.config, speed),
+                        None => estimate(&experiment, &data.split, speed),
+                    }
+                })
+            });
+            cost = costs.reduce(Cost::then);
+        }
+        let measured = is_measured && cost.is_some();
         Planned { experiment: experiment.name, seeds, needs, broken, refused, stored, cost, measured }
     }
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::needs::backbone_need;
 use super::record::dataset_record;
-use super::{Error, Job, Need, State};
+use super::{Error, Job, Located, Need, State};
+use crate::backbone;
 use crate::data::{self, Dataset, Split};
 use crate::events::Reporter;
-use crate::experiment::{DatasetSource, DatasetSpec, Experiment};
+use crate::experiment::{BackboneSpec, DatasetSource, DatasetSpec, Experiment};
 use crate::retrieve;
 use crate::run::DatasetRecord;
 
@@ -15,6 +17,8 @@ use crate::run::DatasetRecord;
 pub struct Prepared {
     /// What is trained on and held out.
     pub split: Split,
+    /// Title of each item; index i is the item of id i + 1.
+    pub titles: Vec<String>,
     /// What manifests say of it.
     pub record: DatasetRecord,
 }
@@ -27,16 +31,22 @@ impl Prepared {
     pub fn load(spec: &DatasetSpec, data_dir: &Path, reporter: &dyn Reporter) -> Result<Self, data::Error> {
         let dataset = Dataset::load(spec, data_dir, reporter)?;
         let split = Split::leave_one_out(&dataset)?;
-        Ok(Self { record: dataset_record(&dataset, &split), split })
+        let record = dataset_record(&dataset, &split);
+        let titles = dataset.items.into_iter().map(|item| item.title).collect();
+        Ok(Self { split, titles, record })
     }
 }
 
 /// What several experiments may share.
 type Read = Result<Arc<Prepared>, Arc<data::Error>>;
 
-/// Read the data of every experiment and say which ones can run.
+/// The same for backbones.
+type Found = Result<Arc<Located>, Arc<backbone::Error>>;
+
+/// Read the data of every experiment, look for its backbone, and say which ones can run.
 pub fn prepare(experiments: Vec<Experiment>, data_dir: &Path, reporter: &dyn Reporter) -> Vec<Job> {
     let mut read: Vec<(DatasetSpec, Read)> = Vec::new();
+    let mut found: Vec<(BackboneSpec, Found)> = Vec::new();
     let mut jobs = Vec::with_capacity(experiments.len());
     for experiment in experiments {
         let at = read.iter().position(|(spec, _)| *spec == experiment.dataset).unwrap_or_else(|| {
@@ -44,12 +54,21 @@ pub fn prepare(experiments: Vec<Experiment>, data_dir: &Path, reporter: &dyn Rep
             read.push((experiment.dataset.clone(), result.map(Arc::new).map_err(Arc::new)));
             read.len() - 1
         });
-        jobs.push(job(experiment, &read[at].1));
+        let backbone = experiment.backbone.as_ref().map(|wanted| {
+            let same = |spec: &BackboneSpec| spec.name == wanted.name && spec.revision == wanted.revision;
+            let at = found.iter().position(|(spec, _)| same(spec)).unwrap_or_else(|| {
+                let result = Located::find(wanted);
+                found.push((wanted.clone(), result.map(Arc::new).map_err(Arc::new)));
+                found.len() - 1
+            });
+            &found[at].1
+        });
+        jobs.push(job(experiment, &read[at].1, backbone));
     }
     jobs
 }
 
-fn job(experiment: Experiment, data: &Read) -> Job {
+fn job(experiment: Experiment, data: &Read, found: Option<&Found>) -> Job {
     let mut needs = Vec::new();
     let mut broken = None;
     match data {
@@ -65,16 +84,30 @@ fn job(experiment: Experiment, data: &Read) -> Job {
         }
         Err(error) => broken = Some(Error::Data(Arc::clone(error))),
     }
-    if let Some(backbone) = &experiment.backbone {
-        needs.push(Need::Ranker { backbone: backbone.name.clone() });
-    }
     let data = data.as_ref().ok().cloned();
+    let backbone = match found {
+        Some(Ok(located)) => Some(Arc::clone(located)),
+        Some(Err(error)) if is_missing(error) => {
+            needs.push(backbone_need(&experiment, data.as_deref(), error));
+            None
+        }
+        Some(Err(error)) => {
+            broken.get_or_insert(Error::BackboneFiles(Arc::clone(error)));
+            None
+        }
+        None => None,
+    };
     let state = match (broken, &data) {
         (Some(error), _) => State::Broken(error),
         (None, Some(data)) if needs.is_empty() => State::Ready(Arc::clone(data)),
         _ => State::Waiting(needs),
     };
-    Job { experiment, data, state }
+    Job { experiment, data, backbone, state }
+}
+
+/// Whether a backbone is only not here yet.
+fn is_missing(error: &backbone::Error) -> bool {
+    matches!(error, backbone::Error::Missing { .. } | backbone::Error::NotFetched { .. })
 }
 
 /// The name under which `bench fetch` knows a dataset.

@@ -124,7 +124,7 @@ fn by_dataset<'a>(paper: &'a Value, key: &str) -> Option<&'a Value> {
 }
 
 /// The name of a choice as files write it.
-fn word<T: serde::Serialize>(choice: &T) -> String {
+pub(super) fn word<T: serde::Serialize>(choice: &T) -> String {
     match serde_json::to_value(choice) {
         Ok(Value::String(name)) => name,
         Ok(other) => other.to_string(),

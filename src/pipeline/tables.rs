@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Error;
 use super::record::setting_records;
+use super::{Error, Finished};
 use crate::baseline::{self, Baseline};
 use crate::eval;
 use crate::experiment::{Averaging, Experiment, Origin, RetrieverSpec};
 use crate::report::{self, Report};
-use crate::run::{Cell, SettingRecord};
+use crate::run::{Cell, RankingCell, SettingRecord};
 
 /// Where things are and go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,15 +43,17 @@ pub fn published(named: Option<&Path>) -> Result<Vec<Baseline>, Error> {
     Ok(baseline::load_folder(folder)?)
 }
 
-/// The report of an experiment from its finished cells, in the order of the seeds.
+/// The report of an experiment from its finished seeds, in their order.
 ///
 /// # Errors
 /// As [`Report::build`].
 pub fn build_report(
     experiment: &Experiment,
-    cells: &[Cell],
+    finished: &[Finished],
     baselines: &[Baseline],
 ) -> Result<Report, Error> {
+    let cells: Vec<Cell> = finished.iter().map(|seed| seed.retrieval.clone()).collect();
+    let rankings: Vec<RankingCell> = finished.iter().filter_map(|seed| seed.ranking.clone()).collect();
     let batch_size = match &experiment.retriever {
         RetrieverSpec::Lru(spec) => Some(spec.batch_size),
         RetrieverSpec::Popularity | RetrieverSpec::Random => None,
@@ -71,7 +73,8 @@ pub fn build_report(
         averaging,
         batch_size,
         seeds: &seeds,
-        cells,
+        cells: &cells,
+        rankings: &rankings,
         baselines,
         warnings: &warnings,
     })?)
@@ -104,7 +107,7 @@ fn unused_decay(experiment: &Experiment, settings: &mut Vec<SettingRecord>) -> O
 /// Make the report and write it below `reports`.
 pub(super) fn write(
     experiment: &Experiment,
-    cells: &[Cell],
+    cells: &[Finished],
     baselines: &[Baseline],
     reports: &Path,
 ) -> Result<(Report, [PathBuf; 2]), Error> {

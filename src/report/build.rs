@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::{comparisons, source};
 use super::model::{DatasetSection, PublishedDataset, Report, SCHEMA, SeedResult, Summary};
+use super::ranker::ranker;
 use super::warnings::warnings;
 use super::{Error, format};
 use crate::baseline::Baseline;
 use crate::eval::{
     Averaging, Metric, MetricTable, RankList, SeedSummary, TwoLevel, paper_metrics, two_level,
 };
-use crate::run::{Cell, SettingRecord};
+use crate::run::{Cell, RankingCell, SettingRecord};
 
 /// All that a report is made of. Plain data: the report knows no experiment file and no model.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Input<'a> {
     pub seeds: &'a [u64],
     /// The finished runs, in the order of the seeds.
     pub cells: &'a [Cell],
+    /// The second stage of each, if the experiment has one.
+    pub rankings: &'a [RankingCell],
     /// Published numbers to set beside ours.
     pub baselines: &'a [Baseline],
     /// What the caller wants its reader to know.
@@ -89,6 +92,7 @@ impl Report {
             averaging: input.averaging,
             seeds,
             summary,
+            ranker: ranker(input, candidates)?,
             settings: input.settings.to_vec(),
         };
         report.warnings = warnings(input, &report);
@@ -206,9 +210,14 @@ fn what(input: &Input<'_>, first: &Cell) -> String {
         Averaging::Users => "means over users".to_owned(),
         Averaging::Batches { size } => format!("means over the means of batches of {size} users (quirk)"),
     };
+    let ranker = input.rankings.first().and_then(|cell| cell.manifest.ranker.as_ref()).map(|ranker| {
+        let how = if ranker.tuned { "tuned to it" } else { "as it is" };
+        format!(" {}, {how}, ranks the candidates again.", ranker.backbone.name)
+    });
+    let ranker = ranker.unwrap_or_default();
     format!(
         "The {} retriever ranks all {} items for {} users of {}, leave-one-out, with {} {} ({}); the first {} places are \
-         the candidates; metrics are {averaging}.",
+         the candidates; metrics are {averaging}.{ranker}",
         format::retriever(&first.manifest.retriever),
         format::thousands(data.items),
         format::thousands(data.users),

@@ -42,6 +42,22 @@ pub enum Error {
         /// The seed.
         seed: u64,
     },
+    /// A second stage that is not one of the first stages beside it.
+    #[error(
+        "report {experiment}: the ranking of seed {seed} is {what}: {found}; expected {expected}; run the seed again"
+    )]
+    Ranking {
+        /// The experiment.
+        experiment: String,
+        /// The seed.
+        seed: u64,
+        /// What disagrees.
+        what: &'static str,
+        /// As the ranking has it.
+        found: String,
+        /// As it should be.
+        expected: String,
+    },
     /// A rank that counts from 0.
     #[error("report {experiment}: seed {seed}: {source}")]
     Rank {

@@ -9,6 +9,7 @@ mod error;
 mod format;
 mod markdown;
 mod model;
+mod ranker;
 mod terminal;
 mod warnings;
 mod write;
@@ -21,5 +22,6 @@ pub use markdown::markdown;
 pub use model::{
     Comparison, DatasetSection, PublishedDataset, Report, SCHEMA, SeedResult, Source, Summary, Verdict,
 };
+pub use ranker::{Ladder, RankerOnly, RankerSection, RankerSeed, RungResult, RungValues};
 pub use terminal::{TerminalStyle, ruled_table, terminal};
 pub use write::{read_results, write_report};

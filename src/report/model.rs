@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::ranker::RankerSection;
 use crate::baseline::{PublishedStatistics, Scope};
 use crate::eval::{Averaging, Metric, MetricTable, SeedSummary, TwoLevel};
 use crate::run::{CodeRecord, DatasetRecord, Machine, SettingRecord, Times, TrainingRecord};
@@ -43,6 +44,9 @@ pub struct Report {
     pub summary: Summary,
     /// Ours beside the published numbers of the same method on the same dataset.
     pub comparisons: Vec<Comparison>,
+    /// The second stage, if the experiment has one.
+    #[serde(default)]
+    pub ranker: Option<RankerSection>,
     /// Every setting with its origin.
     pub settings: Vec<SettingRecord>,
 }

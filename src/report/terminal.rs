@@ -3,9 +3,11 @@
 use comfy_table::{Attribute, Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 
 use super::format::{count, metric, thousands};
+use super::markdown::ranker::rung_name;
 use super::model::{Comparison, Report};
+use super::ranker::{Ladder, RankerSection};
 use crate::baseline::Scope;
-use crate::eval::Metric;
+use crate::eval::{Metric, Rung};
 
 /// How the table may look. The caller knows whether a person looks at it and whether `NO_COLOR` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,7 +64,52 @@ pub fn terminal(report: &Report, style: TerminalStyle) -> String {
     if let Some(first) = published.first() {
         text.push_str(&format!("published: {}; agrees: within 2 standard errors or 3 %\n", first.method));
     }
+    if let Some(ranker) = &report.ranker {
+        text.push_str(&ladder(ranker, style));
+    }
     text
+}
+
+/// The rungs of a ranker on the test, over R and over all users, as means over the seeds.
+fn ladder(ranker: &RankerSection, style: TerminalStyle) -> String {
+    let test: &Ladder = &ranker.test;
+    let Some(any) = test.rung(Rung::Oracle) else { return String::new() };
+    let over_r: Vec<Metric> = any.ranker_only.keys().copied().collect();
+    let users = count(test.ranked.mean, None);
+    let mut rows = Rows { table: ruled_table(style), style };
+    rows.header("over R", over_r.iter().map(|metric| metric.short()), "users");
+    let result = test.result(&ranker.read_out);
+    let is_result = |rung| result.is_some_and(|result| std::ptr::eq(result, rung));
+    for rung in &test.rungs {
+        let values =
+            over_r.iter().map(|m| rung.ranker_only.get(m).map_or("-".to_owned(), |v| metric(v.seeds.mean)));
+        rows.add(&short(ranker, rung), values, &users, is_result(rung));
+    }
+    let share = over_r.iter().map(|m| {
+        test.headroom.get(m).map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", 100.0 * share.mean))
+    });
+    rows.add("headroom gained", share, "-", false);
+    rows.table.column_iter_mut().for_each(|column| {
+        column.set_padding((1, 0));
+    });
+    let mut text = format!("ranked by {}\n{}\n", ranker.backbone.name, rows.table.trim_fmt());
+    let overall = result.and_then(|result| result.overall.as_ref());
+    if let Some(overall) = overall {
+        let cells: Vec<String> = over_r
+            .iter()
+            .filter_map(|m| Some(format!("{} {}", m.short(), metric(overall.get(m)?.seeds.mean))))
+            .collect();
+        text.push_str(&format!("over all users: {}\n", cells.join("  ")));
+    }
+    text
+}
+
+/// The name of a rung in few characters.
+fn short(ranker: &RankerSection, rung: &super::ranker::RungResult) -> String {
+    let name = rung_name(ranker, rung);
+    name.replace(" order (expected)", "")
+        .replace("retriever's order", "retriever")
+        .replace("perfect order", "perfect")
 }
 
 struct Rows {

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::Input;
 use super::format::thousands;
 use super::model::Report;
-use crate::eval::Averaging;
+use super::ranker::RankerSection;
+use crate::eval::{Averaging, Rung};
 
 /// All warnings: the caller's, the data's, and those that the results themselves give.
 pub(super) fn warnings(input: &Input<'_>, report: &Report) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+    let mut found: Vec<String> = report.ranker.as_ref().map(of_ranker).unwrap_or_default();
     let done: BTreeSet<u64> = report.seeds.iter().map(|seed| seed.seed).collect();
     let missing: Vec<String> = input.seeds.iter().filter(|s| !done.contains(s)).map(u64::to_string).collect();
     if !missing.is_empty() {
@@ -64,6 +65,81 @@ pub(super) fn warnings(input: &Input<'_>, report: &Report) -> Vec<String> {
     found.extend(input.warnings.iter().cloned());
     let mut seen = BTreeSet::new();
     found.retain(|warning| seen.insert(warning.clone()));
+    found
+}
+
+/// What the second stage gives to know, the letters first.
+fn of_ranker(ranker: &RankerSection) -> Vec<String> {
+    let mut found = Vec::new();
+    let audit = &ranker.audit;
+    if !audit.reads_what_is_trained() {
+        let label = audit.labels.iter().find(|label| label.in_context != label.standalone);
+        let ids = |ids: &[u32]| ids.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+        let example = label.map(|label| {
+            format!(" ({}: read {}, trained {})", label.label, ids(&label.standalone), ids(&label.in_context))
+        });
+        found.push(format!(
+            "Scores of {} of {} letters are read from token ids that training never teaches{}: ranker.read_out = \
+             \"in-context\" reads the trained ones.",
+            audit.differing(),
+            audit.labels.len(),
+            example.unwrap_or_default()
+        ));
+    }
+    for seed in &ranker.seeds {
+        if let Some(training) = seed.training.as_ref().filter(|t| t.stop_reason.starts_with("the loss is")) {
+            found.push(format!(
+                "Seed {}: {}; training stopped there, and the adapter of step {} was kept.",
+                seed.seed, training.stop_reason, training.best_step
+            ));
+        }
+        let parts = [
+            ("test", Some(&seed.test_prompts)),
+            ("validation", Some(&seed.validation_prompts)),
+            ("training", seed.training_prompts.as_ref()),
+        ];
+        for (name, prompts) in parts {
+            let Some(p) = prompts else { continue };
+            if p.cut_prompts > 0 {
+                found.push(format!(
+                    "Seed {}: {} of {} prompts of {name} were cut on the left and lost the beginning of the instruction ({:.1} \
+                     tokens on average).",
+                    seed.seed,
+                    thousands(p.cut_prompts),
+                    thousands(p.prompts),
+                    p.cut_tokens as f64 / p.cut_prompts as f64
+                ));
+            }
+            if p.shortened_prompts > 0 {
+                found.push(format!(
+                    "Seed {}: {} of {} prompts of {name} show fewer history items than they should ({:.1} on average).",
+                    seed.seed,
+                    thousands(p.shortened_prompts),
+                    thousands(p.prompts),
+                    p.dropped_items as f64 / p.shortened_prompts as f64
+                ));
+            }
+        }
+        for rung in seed.test.iter().filter(|rung| matches!(rung.rung, Rung::ZeroShot | Rung::Tuned)) {
+            if rung.tied_users > 0 && rung.read_out.as_deref() == Some(ranker.read_out.as_str()) {
+                found.push(format!(
+                    "Seed {}: the {} ranker gives the held-out item of {} of {} ranked users the score of another candidate; such \
+                     ties go to the smaller item id.",
+                    seed.seed,
+                    rung.rung,
+                    thousands(rung.tied_users),
+                    thousands(seed.test_prompts.prompts)
+                ));
+            }
+        }
+    }
+    if ranker.validation.ranked.mean < ranker.validation.retrieved.mean {
+        found.push(format!(
+            "Validation of the ranker is over {} of {} users of R, drawn once for each seed.",
+            super::format::count(ranker.validation.ranked.mean, None),
+            super::format::count(ranker.validation.retrieved.mean, None)
+        ));
+    }
     found
 }
 

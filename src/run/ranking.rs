@@ -97,7 +97,7 @@ impl RankedPart {
 
     fn check(&self, name: &str, k: usize) -> Result<(), String> {
         let n = self.users.len();
-        if self.targets.len() != n || self.candidates.len() != n * k {
+        if self.targets.len() != n || n.checked_mul(k) != Some(self.candidates.len()) {
             return Err(format!(
                 "{name} has {n} users, {} targets and {} candidates; expected {n} and {n} x {k}",
                 self.targets.len(),

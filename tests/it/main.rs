@@ -9,6 +9,7 @@ mod experiment;
 mod fetch;
 mod nn;
 mod prompt;
+mod rank;
 mod report;
 mod retrieve;
 mod run;

@@ -1,5 +1,6 @@
 //! `report.md`.
 
+pub(super) mod ranker;
 mod record;
 mod results;
 
@@ -56,6 +57,7 @@ pub fn markdown(report: &Report) -> String {
     for section in [
         warnings(report),
         dataset(report),
+        ranker::sections(report),
         results::test(report),
         results::comparison(report),
         results::subset(report),

@@ -79,11 +79,11 @@ fn overall(report: &Report) -> impl Iterator<Item = &Comparison> {
     report.comparisons.iter().filter(|comparison| comparison.scope == Scope::Overall)
 }
 
-fn printed(comparison: &Comparison) -> String {
+pub(super) fn printed(comparison: &Comparison) -> String {
     if comparison.derived.is_some() { metric(comparison.published) } else { comparison.printed.clone() }
 }
 
-fn percent(relative: Option<f64>) -> String {
+pub(super) fn percent(relative: Option<f64>) -> String {
     relative.map_or_else(String::new, |share| format!("{:+.2} %", 100.0 * share))
 }
 

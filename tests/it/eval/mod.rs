@@ -1,6 +1,7 @@
 //! Metrics: worked values, laws, and the identities of the papers.
 
 mod laws;
+mod rerank;
 mod values;
 
 use std::num::NonZeroU32;

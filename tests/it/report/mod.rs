@@ -39,7 +39,7 @@ fn part(ranks: &[u32]) -> StoredPart {
     part
 }
 
-fn cell(seed: u64, test: &[u32]) -> Cell {
+pub fn cell(seed: u64, test: &[u32]) -> Cell {
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         stage: "retrieval".to_owned(),
@@ -135,6 +135,7 @@ impl Material {
             batch_size: Some(16),
             seeds: &self.seeds,
             cells: &self.cells,
+            rankings: &[],
             baselines: &self.baselines,
             warnings: &self.warnings,
         })

@@ -1,5 +1,6 @@
 //! The run store: what is written is read back, and what is damaged is set aside.
 
 mod atomic;
+mod ranking;
 mod rescue;
 mod store;

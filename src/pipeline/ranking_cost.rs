@@ -1,0 +1,108 @@
+//! What the second stage would cost, from the size of the backbone and this machine's measured matrix speed.
+
+use super::Prepared;
+use super::estimate::Cost;
+use crate::backbone::ModelConfig;
+use crate::experiment::{Experiment, LoraTarget, Quantization, RankerSpec};
+use crate::rank;
+
+/// Share of the measured matrix speed that a forward pass reaches.
+const EFFICIENCY: f64 = 0.75;
+/// Bytes of a title for each of its tokens, about.
+const BYTES_OF_A_TOKEN: f64 = 3.5;
+/// Tokens of a prompt beside its titles, about, and of a title's number or letter and line.
+const FRAME_TOKENS: f64 = 60.0;
+const LINE_TOKENS: f64 = 5.0;
+/// Users whose held-out item is retrieved, about: what is not known before the first stage is done.
+const RETRIEVED: f64 = 0.2;
+
+/// What decides the cost of a backbone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Size {
+    /// Weights in the layers.
+    pub layers: f64,
+    /// Weights of the embedding and the output layer, which are never quantized.
+    pub embeddings: f64,
+}
+
+impl Size {
+    pub fn of(config: &ModelConfig) -> Self {
+        let tables = if config.tied { 1.0 } else { 2.0 };
+        let embeddings = tables * (config.vocab * config.hidden) as f64;
+        Self { layers: config.parameters() as f64 - embeddings, embeddings }
+    }
+
+    /// Memory of the weights as they are stored, in bytes.
+    pub fn bytes(&self, quantization: Quantization) -> f64 {
+        let (of_layers, of_embeddings) = match quantization {
+            Quantization::Nf4 => (0.52, 2.0),
+            Quantization::Int8 => (1.02, 2.0),
+            Quantization::Bf16 => (2.0, 2.0),
+            Quantization::F32 => (4.0, 4.0),
+        };
+        self.layers * of_layers + self.embeddings * of_embeddings
+    }
+}
+
+/// The cost of the ranking stage of one seed with a backbone of this shape, on a machine that multiplies matrices at `flops`
+/// operations a second; without the retrieval stage.
+#[must_use]
+pub fn ranking_cost(experiment: &Experiment, data: &Prepared, config: &ModelConfig, flops: f64) -> Cost {
+    cost(experiment, data, Size::of(config), flops)
+}
+
+pub(super) fn cost(experiment: &Experiment, data: &Prepared, size: Size, flops: f64) -> Cost {
+    let (Some(spec), Some(backbone)) = (&experiment.ranker, &experiment.backbone) else {
+        return Cost { steps: 0, most_steps: 0, seconds: 0.0, most_seconds: 0.0, memory_bytes: 0 };
+    };
+    let tokens = prompt_tokens(experiment, data, spec);
+    let users = data.split.test.len() as f64 * RETRIEVED;
+    let validated = if spec.validation_users == 0 { users } else { users.min(spec.validation_users.into()) };
+    let samples: usize = data.split.train.iter().map(|items| items.len().saturating_sub(1)).sum();
+    let most_steps = if spec.tune { rank::steps(spec, samples).1 } else { 0 };
+    let patience = spec.patience.saturating_mul(spec.validate_every_steps);
+    let steps = most_steps.min(patience.saturating_mul(2));
+    // A product of (m, k) and (k, n) is 2mkn; the weights are frozen, so the backward pass is one product for each.
+    let forward = 2.0 * size.layers * tokens / (flops * EFFICIENCY);
+    let seconds = |steps: u32| {
+        let trained = f64::from(steps) * f64::from(spec.batch_size);
+        let validations = if spec.tune { f64::from(steps / spec.validate_every_steps) + 2.0 } else { 1.0 };
+        let scored = validations * validated + users * if spec.tune { 2.0 } else { 1.0 };
+        forward * (2.0 * trained + scored)
+    };
+    let weights = size.bytes(backbone.quantization);
+    Cost {
+        steps,
+        most_steps,
+        seconds: seconds(steps),
+        most_seconds: seconds(most_steps),
+        // Activations of a micro-batch are left to the settings: about a quarter of a gibibyte and what was read.
+        memory_bytes: weights as u64 + (320 << 20),
+    }
+}
+
+/// Tokens of a prompt, about: nobody has tokenized a title yet.
+fn prompt_tokens(experiment: &Experiment, data: &Prepared, spec: &RankerSpec) -> f64 {
+    let titles = data.titles.len().max(1) as f64;
+    let of = |title: &String| (title.len() as f64 / BYTES_OF_A_TOKEN).min(spec.title_tokens.into());
+    let title = data.titles.iter().map(of).sum::<f64>() / titles;
+    let users = data.split.train.len().max(1) as f64;
+    let history = data.split.train.iter().map(|items| (items.len() as f64).min(spec.history_items.into()));
+    let shown = history.sum::<f64>() / users + f64::from(experiment.evaluation.candidates);
+    (FRAME_TOKENS + shown * (title + LINE_TOKENS)).min(spec.max_prompt_tokens.into())
+}
+
+/// Bytes of an adapter's file.
+pub(super) fn adapter_bytes(config: &ModelConfig, spec: &RankerSpec) -> u64 {
+    if !spec.tune {
+        return 0;
+    }
+    let (d, f) = (config.hidden, config.intermediate);
+    let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+    let sides = |target: &LoraTarget| match target {
+        LoraTarget::QProj | LoraTarget::OProj => d + q,
+        LoraTarget::KProj | LoraTarget::VProj => d + kv,
+        LoraTarget::GateProj | LoraTarget::UpProj | LoraTarget::DownProj => d + f,
+    };
+    4 * u64::from(spec.lora_r) * (config.layers * spec.lora_targets.iter().map(sides).sum::<usize>()) as u64
+}

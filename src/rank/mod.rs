@@ -1,0 +1,19 @@
+//! The second stage: a language model reads the candidates of a user with their letters, and the letters' scores order them.
+//!
+//! [`Questions`] are the prompts of the users whose held-out item is among the candidates; [`Questions::ask`] scores them in
+//! one forward pass each; [`train()`] teaches a [`Tunable`] model and keeps what is best on validation. A [`Model`] is all that is
+//! known of the language model here.
+
+mod error;
+mod model;
+mod schedule;
+mod score;
+mod train;
+mod validate;
+
+pub use error::Error;
+pub use model::{Backbone, Model, Tunable};
+pub use schedule::Schedule;
+pub use score::{Pace, batches, score};
+pub use train::{CurvePoint, Lessons, StopReason, TrainOptions, Trained, steps, train};
+pub use validate::{Letters, Questions};

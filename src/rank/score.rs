@@ -1,0 +1,100 @@
+//! Scores of many prompts.
+
+use std::time::{Duration, Instant};
+
+use super::{Error, Model};
+use crate::events::Interrupt;
+
+/// How far scoring is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Prompts done.
+    pub prompts: usize,
+    /// Their tokens.
+    pub tokens: usize,
+    /// Time since it began.
+    pub elapsed: Duration,
+}
+
+impl std::fmt::Display for Pace {
+    /// `12.3 prompts/s, 4512 tokens/s`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.elapsed.as_secs_f64().max(1e-9);
+        write!(
+            f,
+            "{:.1} prompts/s, {:.0} tokens/s",
+            self.prompts as f64 / seconds,
+            self.tokens as f64 / seconds
+        )
+    }
+}
+
+/// The logit of each of `letters` after each prompt, `most_tokens` tokens at once. Prompts of like length go together, the
+/// longest first, so that memory is at its peak in the first batch.
+///
+/// `# Shapes: gives (prompts, letters)`
+///
+/// # Errors
+/// If a prompt cannot go through the model, a score is not finite, or somebody asks to stop.
+pub fn score(
+    model: &mut dyn Model,
+    prompts: &[Vec<u32>],
+    letters: &[u32],
+    most_tokens: usize,
+    interrupt: &Interrupt,
+    tell: &mut dyn FnMut(Pace),
+) -> Result<Vec<f32>, Error> {
+    let began = Instant::now();
+    let mut scores = vec![0f32; prompts.len() * letters.len()];
+    let mut pace = Pace { prompts: 0, tokens: 0, elapsed: Duration::ZERO };
+    let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
+    for batch in batches(&lengths, most_tokens) {
+        if interrupt.requested() {
+            return Err(Error::Interrupted);
+        }
+        let shown: Vec<&[u32]> = batch.iter().map(|&prompt| prompts[prompt].as_slice()).collect();
+        let found = model.scores(&shown, letters)?;
+        for (&prompt, row) in batch.iter().zip(found.chunks(letters.len().max(1))) {
+            if let Some(candidate) = row.iter().position(|score| !score.is_finite()) {
+                return Err(Error::ScoreNotFinite {
+                    prompt,
+                    candidate: candidate % letters.len(),
+                    score: row[candidate],
+                });
+            }
+            scores[prompt * letters.len()..][..letters.len()].copy_from_slice(row);
+        }
+        pace.prompts += batch.len();
+        pace.tokens += shown.iter().map(|prompt| prompt.len()).sum::<usize>();
+        pace.elapsed = began.elapsed();
+        tell(pace);
+    }
+    Ok(scores)
+}
+
+/// Prompts by falling length (equal ones in their order), cut where a batch would have more than `most_tokens` tokens. A longer
+/// prompt is a batch of its own.
+///
+/// ```
+/// assert_eq!(bench::rank::batches(&[3, 9, 3, 4], 7), [vec![1], vec![3, 0], vec![2]]);
+/// ```
+#[must_use]
+pub fn batches(lengths: &[usize], most_tokens: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|&prompt| std::cmp::Reverse(lengths[prompt]));
+    let mut found: Vec<Vec<usize>> = Vec::new();
+    let mut tokens = 0;
+    for prompt in order {
+        match found.last_mut() {
+            Some(batch) if tokens + lengths[prompt] <= most_tokens => {
+                tokens += lengths[prompt];
+                batch.push(prompt);
+            }
+            _ => {
+                tokens = lengths[prompt];
+                found.push(vec![prompt]);
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,343 @@
+//! Tuning a ranker: samples in random order, AdamW with a linear schedule, validation every n steps, the best adapter kept.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::model::{TAUGHT, Tunable};
+use super::score::{Pace, batches};
+use super::validate::{Letters, Questions};
+use super::{Error, Schedule};
+use crate::events::{Event, Interrupt, Reporter};
+use crate::experiment::RankerSpec;
+use crate::nn::adamw::{self, AdamW};
+use crate::prompt::{Prompt, Truncation};
+use crate::seed::Seed;
+
+/// Training prompts, made when they are needed.
+pub trait Lessons {
+    /// How many an epoch has.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The order of an epoch: a permutation.
+    fn order(&self, epoch: u32) -> Vec<u32>;
+
+    /// The prompt at `index` with its answer: the letter and the end are its last two tokens.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    fn prompt(&self, epoch: u32, index: usize) -> Result<Prompt, Error>;
+}
+
+/// What training needs beside the model and its settings.
+#[derive(Clone, Copy)]
+pub struct TrainOptions<'a> {
+    /// The random numbers of dropout.
+    pub seed: Seed,
+    /// The token ids of the letters.
+    pub letters: &'a Letters,
+    /// Hears of progress.
+    pub reporter: &'a dyn Reporter,
+    /// Asks to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+/// One validation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CurvePoint {
+    /// Steps done.
+    pub step: u32,
+    /// Passes over the training prompts, in part.
+    pub epoch: f64,
+    /// Mean training loss since the last point; none before the first step.
+    pub train_loss: Option<f64>,
+    /// The metric that selects.
+    pub metric: f64,
+    /// Seconds since training began.
+    pub wall_seconds: f64,
+}
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StopReason {
+    /// As many validations without a better one as `patience` allows.
+    NoImprovement,
+    /// All steps are done.
+    Steps,
+    /// The loss or its gradient stopped being a number, which changed no weight.
+    LossNotFinite {
+        /// At which step, from 1.
+        step: u32,
+        /// What it was; NaN if only the gradient was not finite.
+        loss: f64,
+    },
+}
+
+/// How training went. The model has the best weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// Every validation; the first is before the first step.
+    pub curve: Vec<CurvePoint>,
+    /// Scores of validation before training, for each set of letters: (users, k).
+    pub first_scores: Vec<Vec<f32>>,
+    /// The same with the best weights.
+    pub best_scores: Vec<Vec<f32>>,
+    /// The step of the best weights; 0 means that no training was better than none.
+    pub best_step: u32,
+    /// Steps done.
+    pub steps: u32,
+    /// Why it ended.
+    pub stopped: StopReason,
+    /// The training prompts that were shown.
+    pub shown: Truncation,
+    /// Time in training steps alone.
+    pub step_time: Duration,
+}
+
+/// Steps of an epoch and in all.
+#[must_use]
+pub fn steps(spec: &RankerSpec, prompts: usize) -> (u32, u32) {
+    let whole = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let epoch = whole(prompts.div_ceil(spec.batch_size as usize));
+    let all = epoch.saturating_mul(spec.epochs);
+    (epoch, spec.max_steps.map_or(all, |most| most.min(all)))
+}
+
+/// Teach `model` the lessons; it ends with the weights of the best validation.
+///
+/// # Errors
+/// [`Error::NothingToValidate`], [`Error::Interrupted`], and what prompts or scores bring. A loss that is no number is none: the
+/// best weights stay, and [`Trained::stopped`] says so.
+pub fn train(
+    model: &mut dyn Tunable,
+    spec: &RankerSpec,
+    lessons: &dyn Lessons,
+    questions: &Questions,
+    options: TrainOptions<'_>,
+) -> Result<Trained, Error> {
+    if questions.is_empty() {
+        return Err(Error::NothingToValidate { candidates: questions.k });
+    }
+    let (epoch_steps, total) = steps(spec, lessons.len());
+    options.reporter.emit(Event::Started {
+        stage: "train ranker",
+        total: Some(u64::from(total)),
+        unit: "steps",
+    });
+    let mut watch = Watch::new(spec, questions, options, epoch_steps);
+    watch.validate(model, 0, None)?;
+    let mut optimizer = Optimizer::new(spec, model.weights().len(), total);
+    let mut keys = options.seed.stream("ranker/dropout");
+    let (mut step, mut losses) = (0u32, (0f64, 0u32));
+    let mut shown = Truncation::default();
+    let mut step_time = Duration::ZERO;
+    let mut stopped = StopReason::Steps;
+    'training: for epoch in 0..spec.epochs {
+        let order = lessons.order(epoch);
+        for batch in order.chunks(spec.batch_size as usize) {
+            if step == total {
+                break 'training;
+            }
+            if options.interrupt.requested() {
+                return Err(Error::Interrupted);
+            }
+            let began = Instant::now();
+            let mut prompts = Vec::with_capacity(batch.len());
+            for &index in batch {
+                let prompt = lessons.prompt(epoch, index as usize)?;
+                shown.add(&prompt);
+                prompts.push(prompt.ids);
+            }
+            let loss = optimizer.step(model, &prompts, spec.micro_batch_tokens as usize, keys.next_u64())?;
+            step_time += began.elapsed();
+            step += 1;
+            if !loss.is_finite() {
+                stopped = StopReason::LossNotFinite { step, loss };
+                break 'training;
+            }
+            losses = (losses.0 + loss, losses.1 + 1);
+            watch.progress(step, losses);
+            if step.is_multiple_of(spec.validate_every_steps) {
+                let mean = losses.0 / f64::from(losses.1);
+                losses = (0.0, 0);
+                watch.validate(model, step, Some(mean))?;
+                if watch.without_better >= spec.patience {
+                    stopped = StopReason::NoImprovement;
+                    break 'training;
+                }
+            }
+        }
+    }
+    if losses.1 > 0 && stopped == StopReason::Steps {
+        watch.validate(model, step, Some(losses.0 / f64::from(losses.1)))?;
+    }
+    model.weights().copy_from_slice(&watch.best_weights);
+    let Watch { curve, best_step, best, first_scores, best_scores, .. } = watch;
+    if let StopReason::LossNotFinite { step, loss } = stopped {
+        options.reporter.emit(Event::Warning(&format!(
+            "the loss of the ranker is {loss} at step {step}: training stops, and the adapter of step {best_step} is kept; lower \
+             ranker.learning_rate or ranker.max_grad_norm"
+        )));
+    }
+    options.reporter.emit(Event::Finished {
+        summary: &format!("{step} steps, best {} over R {best:.4} at step {best_step}", spec.select_by),
+    });
+    Ok(Trained { curve, first_scores, best_scores, best_step, steps: step, stopped, shown, step_time })
+}
+
+/// AdamW over accumulated gradients.
+struct Optimizer {
+    adam: AdamW,
+    schedule: Schedule,
+    max_grad_norm: f64,
+    gradient: Vec<f32>,
+    first: Vec<f32>,
+    second: Vec<f32>,
+    steps: u32,
+}
+
+impl Optimizer {
+    fn new(spec: &RankerSpec, weights: usize, total_steps: u32) -> Self {
+        Self {
+            adam: AdamW {
+                learning_rate: spec.learning_rate,
+                weight_decay: spec.weight_decay,
+                beta1: spec.adam_beta1,
+                beta2: spec.adam_beta2,
+                epsilon: spec.adam_epsilon,
+            },
+            schedule: Schedule { peak: spec.learning_rate, warmup_steps: spec.warmup_steps, total_steps },
+            max_grad_norm: spec.max_grad_norm,
+            gradient: vec![0.0; weights],
+            first: vec![0.0; weights],
+            second: vec![0.0; weights],
+            steps: 0,
+        }
+    }
+
+    /// One step on the prompts, in parts of at most `most_tokens` tokens; the loss before it, or NaN if the gradient is not finite.
+    /// A loss that is not finite has changed no weight.
+    fn step(
+        &mut self,
+        model: &mut dyn Tunable,
+        prompts: &[Vec<u32>],
+        most_tokens: usize,
+        key: u64,
+    ) -> Result<f64, Error> {
+        self.gradient.fill(0.0);
+        let mut loss = 0.0;
+        let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
+        for (part, batch) in batches(&lengths, most_tokens).into_iter().enumerate() {
+            let shown: Vec<&[u32]> = batch.iter().map(|&prompt| prompts[prompt].as_slice()).collect();
+            // Masks are numbered within a part, so each part has its own key.
+            let key = key.wrapping_add((part as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            loss += model.learn(&shown, TAUGHT * prompts.len(), key, &mut self.gradient)?;
+        }
+        let norm = adamw::norm(&self.gradient);
+        if !loss.is_finite() || !norm.is_finite() {
+            return Ok(if loss.is_finite() { f64::NAN } else { loss });
+        }
+        self.steps += 1;
+        self.adam.learning_rate = self.schedule.rate(self.steps);
+        let factor = adamw::clip_factor(norm, self.max_grad_norm);
+        let weights = model.weights();
+        let decayed = if self.adam.weight_decay > 0.0 { vec![(0, weights.len())] } else { Vec::new() };
+        let state = adamw::State { weights, first: &mut self.first, second: &mut self.second };
+        adamw::step(&self.adam, self.steps, factor, &self.gradient, &decayed, state);
+        Ok(loss)
+    }
+}
+
+/// Validates, remembers the best, and tells of progress.
+struct Watch<'a> {
+    spec: &'a RankerSpec,
+    questions: &'a Questions,
+    options: TrainOptions<'a>,
+    epoch_steps: u32,
+    began: Instant,
+    told: Option<Instant>,
+    curve: Vec<CurvePoint>,
+    first_scores: Vec<Vec<f32>>,
+    best: f64,
+    best_step: u32,
+    best_weights: Vec<f32>,
+    best_scores: Vec<Vec<f32>>,
+    without_better: u32,
+}
+
+impl<'a> Watch<'a> {
+    fn new(
+        spec: &'a RankerSpec,
+        questions: &'a Questions,
+        options: TrainOptions<'a>,
+        epoch_steps: u32,
+    ) -> Self {
+        Self {
+            spec,
+            questions,
+            options,
+            epoch_steps,
+            began: Instant::now(),
+            told: None,
+            curve: Vec::new(),
+            first_scores: Vec::new(),
+            best: f64::NEG_INFINITY,
+            best_step: 0,
+            best_weights: Vec::new(),
+            best_scores: Vec::new(),
+            without_better: 0,
+        }
+    }
+
+    fn progress(&mut self, step: u32, losses: (f64, u32)) {
+        let loss = losses.0 / f64::from(losses.1);
+        let detail = format!(
+            "loss {loss:.3}, best {} {:.4} at step {}",
+            self.spec.select_by, self.best, self.best_step
+        );
+        tell(self.options.reporter, &mut self.told, step, || detail);
+    }
+
+    fn validate(&mut self, model: &mut dyn Tunable, step: u32, train_loss: Option<f64>) -> Result<(), Error> {
+        let Self { questions, options, told, .. } = self;
+        let of = questions.len();
+        let mut show = |pace: Pace| {
+            tell(options.reporter, told, step, || {
+                format!("validating {} of {of} users, {pace}", pace.prompts)
+            });
+        };
+        let tokens = self.spec.micro_batch_tokens as usize;
+        let scores = questions.ask(model, options.letters, tokens, options.interrupt, &mut show)?;
+        let metric = questions.metric(&scores[0], self.spec.select_by);
+        if step == 0 {
+            self.first_scores.clone_from(&scores);
+        }
+        if metric > self.best {
+            self.best = metric;
+            self.best_step = step;
+            self.without_better = 0;
+            self.best_scores = scores;
+            self.best_weights.clear();
+            self.best_weights.extend_from_slice(model.weights());
+        } else {
+            self.without_better += 1;
+        }
+        let epoch = f64::from(step) / f64::from(self.epoch_steps.max(1));
+        let wall_seconds = self.began.elapsed().as_secs_f64();
+        self.curve.push(CurvePoint { step, epoch, train_loss, metric, wall_seconds });
+        Ok(())
+    }
+}
+
+/// At most ten times a second.
+fn tell(reporter: &dyn Reporter, told: &mut Option<Instant>, step: u32, detail: impl FnOnce() -> String) {
+    if told.is_none_or(|told| told.elapsed() >= Duration::from_millis(100)) {
+        *told = Some(Instant::now());
+        reporter.emit(Event::Advanced { done: u64::from(step), detail: &detail() });
+    }
+}

@@ -1,0 +1,239 @@
+//! Two stages, from a file to a report.
+
+use serde_json::Value;
+
+use super::Place;
+use crate::rank::tiny;
+
+const FILE: &str = r#"
+name = "ranked"
+seeds = [1, 2]
+
+[dataset]
+name = "synthetic"
+users = 90
+items = 40
+
+[retriever]
+kind = "popularity"
+
+[evaluation]
+cutoffs = [1, 3]
+candidates = 5
+
+[backbone]
+name = "./model"
+quantization = "f32"
+compute_type = "f32"
+
+[ranker]
+history_items = 3
+title_tokens = 12
+lora_r = 2
+batch_size = 8
+max_steps = 6
+validate_every_steps = 3
+warmup_steps = 1
+learning_rate = 1e-2
+select_by = "ndcg@3"
+negatives = 4
+"#;
+
+fn place() -> Place {
+    let place = Place::with(FILE);
+    tiny::write(&place.path("model"), 5);
+    place
+}
+
+fn results(place: &Place) -> Value {
+    serde_json::from_str(&place.read("reports/ranked/results.json")).unwrap()
+}
+
+#[test]
+fn a_backbone_ranks_the_candidates_and_the_report_has_its_ladder() {
+    let place = place();
+    let ran = place.run(&["tiny.toml"]).succeeds();
+    assert_eq!(place.names("runs/retrieval").len(), 2);
+    assert_eq!(place.names("runs/ranking").len(), 2);
+    for cell in place.names("runs/ranking") {
+        let files = place.names(&format!("runs/ranking/{cell}"));
+        let expected =
+            ["adapter", "audit.json", "config.json", "curve.json", "manifest.json", "ranking.safetensors"];
+        assert_eq!(files, expected);
+        let adapter = place.names(&format!("runs/ranking/{cell}/adapter"));
+        assert_eq!(adapter, ["adapter_config.json", "adapter_model.safetensors"]);
+    }
+    assert!(ran.stdout.contains("ranked by ./model"), "{}", ran.stdout);
+    let results = results(&place);
+    let ranker = &results["ranker"];
+    assert_eq!(ranker["tuned"], true);
+    assert_eq!(ranker["backbone"]["parameters"], tiny::config().parameters());
+    let rungs: Vec<&str> =
+        ranker["test"]["rungs"].as_array().unwrap().iter().map(|r| r["rung"].as_str().unwrap()).collect();
+    assert_eq!(rungs, ["random", "retriever", "zero-shot", "tuned", "oracle"]);
+    // A byte is a byte wherever it stands: both read-outs are one.
+    assert_eq!(ranker["audit"]["labels"][1]["standalone"], serde_json::json!([66]));
+    let steps: Vec<u64> =
+        ranker["seeds"][0]["curve"].as_array().unwrap().iter().map(|p| p["step"].as_u64().unwrap()).collect();
+    assert_eq!(steps, [0, 3, 6]);
+    // The retriever's rung is what the first stage's own table says of R.
+    let retriever = &ranker["test"]["rungs"][1]["overall"]["MRR@3"]["seeds"]["mean"];
+    let first_stage = &results["summary"]["test"]["MRR@3"]["seeds"]["mean"];
+    assert!((retriever.as_f64().unwrap() - first_stage.as_f64().unwrap()).abs() < 1e-12);
+    assert!(place.read("reports/ranked/report.md").contains("| **tuned** |"));
+}
+
+#[test]
+fn a_second_run_computes_nothing_and_another_prompt_keeps_the_candidates() {
+    let place = place();
+    place.run(&["tiny.toml"]).succeeds();
+    let before = place.read("reports/ranked/results.json");
+    let ran = place.run(&["tiny.toml"]).succeeds();
+    assert_eq!(place.read("reports/ranked/results.json"), before);
+    assert_eq!(ran.stderr.matches("stored already as ").count(), 4, "{}", ran.stderr);
+    // How memory is used decides nothing; the prompt does.
+    place.run(&["tiny.toml", "-S", "ranker.gradient_checkpointing=always"]).succeeds();
+    assert_eq!(place.names("runs/ranking").len(), 2);
+    place.run(&["tiny.toml", "-S", "ranker.history_items=2", "-S", "seeds=[1]"]).succeeds();
+    assert_eq!((place.names("runs/retrieval").len(), place.names("runs/ranking").len()), (2, 3));
+}
+
+#[test]
+fn the_candidates_are_those_of_the_experiment_without_a_backbone() {
+    let place = place();
+    let (first_stage, _) = FILE.split_once("[backbone]").unwrap();
+    place.write("first.toml", &first_stage.replace("ranked", "first"));
+    place.run(&["first.toml"]).succeeds();
+    let cells = place.names("runs/retrieval");
+    place.run(&["tiny.toml"]).succeeds();
+    assert_eq!(place.names("runs/retrieval"), cells);
+}
+
+#[test]
+fn a_moved_backbone_is_the_same_and_other_weights_are_not() {
+    let place = place();
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    std::fs::rename(place.path("model"), place.path("moved")).unwrap();
+    place.run(&["tiny.toml", "-S", "seeds=[1]", "-S", "backbone.name=./moved"]).succeeds();
+    assert_eq!(place.names("runs/ranking").len(), 1);
+    tiny::write(&place.path("moved"), 6);
+    place.run(&["tiny.toml", "-S", "seeds=[1]", "-S", "backbone.name=./moved"]).succeeds();
+    assert_eq!(place.names("runs/ranking").len(), 2);
+}
+
+#[test]
+fn threads_change_no_score() {
+    let hashes = |threads: &str| {
+        let place = place();
+        place.run(&["--threads", threads, "tiny.toml"]).succeeds();
+        let results = results(&place);
+        (0..2).map(|seed| results["ranker"]["seeds"][seed]["ranking_sha256"].clone()).collect::<Vec<_>>()
+    };
+    let one = hashes("1");
+    assert!(one[0].is_string());
+    assert_eq!(one, hashes("3"));
+}
+
+#[test]
+fn without_tuning_there_is_no_adapter_and_the_backbone_is_the_result() {
+    let place = place();
+    place.run(&["tiny.toml", "-S", "ranker.tune=false", "-S", "ranker.validation_users=7"]).succeeds();
+    let cell = place.names("runs/ranking").remove(0);
+    assert!(!place.names(&format!("runs/ranking/{cell}")).contains(&"adapter".to_owned()));
+    let results = results(&place);
+    let rungs: Vec<&str> = results["ranker"]["test"]["rungs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["rung"].as_str().unwrap())
+        .collect();
+    assert_eq!(rungs, ["random", "retriever", "zero-shot", "oracle"]);
+    assert_eq!(results["ranker"]["validation"]["ranked"]["mean"], 7.0);
+    let report = place.read("reports/ranked/report.md");
+    assert!(report.contains("Validation of the ranker is over 7 of "), "{report}");
+    assert!(report.contains("Not all of R was ranked, so there are no means over all users."), "{report}");
+}
+
+#[test]
+fn the_report_is_made_again_without_the_backbone() {
+    let place = place();
+    place.run(&["tiny.toml"]).succeeds();
+    let before = place.read("reports/ranked/results.json");
+    std::fs::remove_dir_all(place.path("model")).unwrap();
+    let ran = place.run(&["report", "tiny.toml"]).succeeds();
+    assert!(
+        ran.stderr.contains("ranked: the backbone is not here; the stored seeds with its settings are taken"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(place.read("reports/ranked/results.json"), before);
+}
+
+#[test]
+fn a_damaged_ranking_is_set_aside_and_computed_again() {
+    let place = place();
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let before = results(&place)["ranker"]["seeds"][0]["ranking_sha256"].clone();
+    let cell = place.names("runs/ranking").remove(0);
+    place.write(&format!("runs/ranking/{cell}/adapter/adapter_model.safetensors"), "cut");
+    let ran = place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    assert!(ran.stderr.contains("the cell was set aside as "), "{}", ran.stderr);
+    assert_eq!(results(&place)["ranker"]["seeds"][0]["ranking_sha256"], before);
+    assert_eq!(place.names("runs/ranking").len(), 2);
+}
+
+#[test]
+fn a_plan_tells_what_is_stored_and_what_would_run() {
+    let place = place();
+    let plan = |place: &Place| place.run(&["plan", "tiny.toml"]).succeeds().stdout;
+    assert!(plan(&place).contains("2 to run, 0 stored, 0 waiting"), "{}", plan(&place));
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    assert!(plan(&place).contains("1 to run, 1 stored, 0 waiting"), "{}", plan(&place));
+}
+
+#[test]
+fn a_tokenizer_of_another_vocabulary_is_refused() {
+    let place = place();
+    let mut tokenizer = tiny::tokenizer();
+    tokenizer["added_tokens"][1]["id"] = 300.into();
+    place.write("model/tokenizer.json", &tokenizer.to_string());
+    let ran = place.run(&["tiny.toml", "-S", "seeds=[1]"]);
+    assert_eq!(ran.code, Some(100), "{}", ran.stderr);
+    let errors = ran.errors();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(
+        errors[0].ends_with("the model has 258 embedding rows; use the tokenizer of this model"),
+        "{errors:?}"
+    );
+    // The first stage is not lost.
+    assert_eq!(place.names("runs/retrieval").len(), 1);
+}
+
+#[test]
+fn a_backbone_that_cannot_be_run_is_told_before_any_work() {
+    let place = place();
+    let config = place.read("model/config.json").replace("LlamaForCausalLM", "GPT2LMHeadModel");
+    place.write("model/config.json", &config);
+    let ran = place.run(&["tiny.toml"]);
+    assert_eq!(ran.code, Some(96), "{}", ran.stderr);
+    assert!(ran.errors()[0].contains("GPT2LMHeadModel"), "{}", ran.stderr);
+    assert!(!place.path("runs/retrieval").exists());
+}
+
+#[test]
+fn a_backbone_that_is_not_here_is_waited_for_with_what_it_takes() {
+    let place = place();
+    let named = ["-S", "backbone.name=meta-llama/Llama-2-7b-hf", "-S", "backbone.quantization=nf4"];
+    let ran = place.run(&[&["plan", "tiny.toml"][..], &named].concat()).succeeds();
+    let missing = ran.stdout.split_once("Missing:\n").expect("a list").1;
+    let begin = "  ranked needs the weights of its backbone: meta-llama/Llama-2-7b-hf is no folder here and not there in ";
+    assert!(missing.starts_with(begin), "{missing}");
+    for part in [
+        "`bench fetch meta-llama/Llama-2-7b-hf` brings it; its licence has to be accepted first, at \
+         https://huggingface.co/meta-llama/Llama-2-7b-hf; about 12.6 GiB to download, and 3.6 GiB of memory for its weights in \
+         nf4; about ",
+        " for a seed on this processor",
+    ] {
+        assert!(missing.contains(part), "{part}\n{missing}");
+    }
+}

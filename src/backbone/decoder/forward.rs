@@ -10,7 +10,7 @@ use super::workspace::{Keep, Scratch, State, Workspace};
 use crate::nn::aligned::Buffer;
 use crate::nn::attention::{self, Span};
 use crate::nn::gemm::Start;
-use crate::nn::matmul::{self, Dense, Precision};
+use crate::nn::matmul::{self, Dense, Output, Precision};
 use crate::nn::rope::Rope;
 use crate::nn::{rms_norm, rope, rows, swiglu};
 
@@ -132,10 +132,9 @@ impl<'a> Pass<'a> {
 
         let (normed, inverse) = (normed.reset(count * d), state.inverse_middle.reset(count));
         rms_norm::forward(&state.middle, parts.post_norm.weight, eps, normed, inverse);
-        let gate = state.gate.reset(count * f);
-        tools.project(&parts.gate, count, normed, gate, false, &mut state.low[parts.gate.site]);
-        let up = state.up.reset(count * f);
-        tools.project(&parts.up, count, normed, up, false, &mut state.low[parts.up.site]);
+        let [.., gate_low, up_low, _] = &mut state.low;
+        let (gate, up) = (state.gate.reset(count * f), state.up.reset(count * f));
+        tools.project_all(count, normed, [(&parts.gate, gate, gate_low), (&parts.up, up, up_low)]);
         // The adapter of `down_proj` keeps `A h` for the backward pass.
         if out.is_some() || parts.down.low.is_some() {
             let inner = inner.reset(count * f);
@@ -164,24 +163,27 @@ impl<'a> Pass<'a> {
         let config = self.view.config;
         let (m, d, eps) = (self.batch.rows(), config.hidden, config.rms_eps as f32);
         let (wide, narrow) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
-        tools.project(&parts.v, m, normed, state.v.reset(m * narrow), false, &mut state.low[parts.v.site]);
-        let to = if parts.k_norm.is_some() { &mut state.k_raw } else { &mut state.k };
-        tools.project(&parts.k, m, normed, to.reset(m * narrow), false, &mut state.low[parts.k.site]);
-        if let Some(norm) = &parts.k_norm {
-            normalize(norm, eps, &state.k_raw, &mut state.k, &mut state.k_inverse);
-        }
-        let from = match queries.picked {
-            Some(rows) => {
-                rows::gather(normed, d, rows, picked.reset(rows.len() * d));
-                picked
+        let [q_low, k_low, v_low, ..] = &mut state.low;
+        let q = if parts.q_norm.is_some() { &mut state.q_raw } else { &mut state.q };
+        let k = if parts.k_norm.is_some() { &mut state.k_raw } else { &mut state.k };
+        let (k, v) = (k.reset(m * narrow), state.v.reset(m * narrow));
+        let q = q.reset(queries.count * wide);
+        match queries.picked {
+            None => {
+                let outputs = [(&parts.q, q, q_low), (&parts.k, k, k_low), (&parts.v, v, v_low)];
+                tools.project_all(m, normed, outputs);
             }
-            None => normed,
-        };
-        let count = queries.count;
-        let to = if parts.q_norm.is_some() { &mut state.q_raw } else { &mut state.q };
-        tools.project(&parts.q, count, from, to.reset(count * wide), false, &mut state.low[parts.q.site]);
+            Some(rows) => {
+                tools.project_all(m, normed, [(&parts.k, k, k_low), (&parts.v, v, v_low)]);
+                rows::gather(normed, d, rows, picked.reset(rows.len() * d));
+                tools.project(&parts.q, rows.len(), picked, q, false, q_low);
+            }
+        }
         if let Some(norm) = &parts.q_norm {
             normalize(norm, eps, &state.q_raw, &mut state.q, &mut state.q_inverse);
+        }
+        if let Some(norm) = &parts.k_norm {
+            normalize(norm, eps, &state.k_raw, &mut state.k, &mut state.k_inverse);
         }
     }
 }
@@ -214,6 +216,23 @@ pub struct Tools<'a> {
 }
 
 impl Tools<'_> {
+    /// [`Tools::project`] of several projections of the same `x`, into outputs that they overwrite.
+    pub fn project_all<const N: usize>(
+        &mut self,
+        m: usize,
+        x: &[f32],
+        mut jobs: [(&Linear<'_>, &mut [f32], &mut Buffer); N],
+    ) {
+        let mut outputs = jobs.each_mut().map(|(linear, y, _)| {
+            let start = linear.bias.map_or(Start::Zero, Start::Columns);
+            Output { w: linear.weight, y, start }
+        });
+        matmul::forward_all(self.precision, m, x, &mut outputs, self.products);
+        for (linear, y, low) in jobs {
+            self.adapt(linear, m, x, y, low);
+        }
+    }
+
     /// `y = W x + b + scale B A dropout(x)`, added to what `y` holds if `sum`; `low` keeps `scale A dropout(x)`.
     ///
     /// `# Shapes: x (m, inputs), y (m, outputs), low (m, r)`
@@ -235,11 +254,15 @@ impl Tools<'_> {
             rows::add_to_each(bias, y);
         }
         matmul::forward(self.precision, m, x, linear.weight, y, start, self.products);
-        if let Some(adapter) = &linear.low {
-            self.lower(linear, m, x, low);
-            let b = Dense { data: adapter.b, rows: adapter.b.len() / adapter.r, cols: adapter.r };
-            matmul::forward(Precision::F32, m, low, &b, y, Start::Sum, self.products);
-        }
+        self.adapt(linear, m, x, y, low);
+    }
+
+    /// `y += scale B A dropout(x)`, where there is an adapter.
+    fn adapt(&mut self, linear: &Linear<'_>, m: usize, x: &[f32], y: &mut [f32], low: &mut Buffer) {
+        let Some(adapter) = &linear.low else { return };
+        self.lower(linear, m, x, low);
+        let b = Dense { data: adapter.b, rows: adapter.b.len() / adapter.r, cols: adapter.r };
+        matmul::forward(Precision::F32, m, low, &b, y, Start::Sum, self.products);
     }
 
     /// `low = scale A dropout(x)`, where there is an adapter.

@@ -1,0 +1,198 @@
+//! Whole passes of a Llama of 134 million random weights: scoring, and training steps of an adapter, with the share of the
+//! machine's peak that they reach and the memory that they take.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use bench::backbone::{
+    Adapter, AdapterSpec, Architecture, Batch, Decoder, ModelConfig, RopeConfig, RopeScaling, Step, Weights,
+    Workspace,
+};
+use bench::experiment::LoraTarget;
+use bench::nn::matmul::Precision;
+use bench::nn::parallel;
+use bench::nn::quant::Storage;
+use bench::nn::simd::{Kernel, Lanes, dispatch, instruction_set};
+use bench::seed::Seed;
+
+/// The shape that the reference's timings are taken with.
+fn shape() -> ModelConfig {
+    ModelConfig {
+        architecture: Architecture::Llama,
+        hidden: 768,
+        intermediate: 2048,
+        layers: 12,
+        heads: 12,
+        kv_heads: 12,
+        head_dim: 64,
+        vocab: 32_000,
+        rms_eps: 1e-5,
+        rope: RopeConfig { theta: 10_000.0, scaling: RopeScaling::None },
+        tied: false,
+        qkv_bias: false,
+        qk_norm: false,
+        sliding_window: None,
+        max_positions: 2048,
+        bos: Some(1),
+        eos: vec![2],
+    }
+}
+
+struct MultiplyAdds;
+
+impl Kernel for MultiplyAdds {
+    type Out = f32;
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f32 {
+        unsafe {
+            let (a, b) = (L::splat(black_box(0.999)), L::splat(black_box(1e-3)));
+            let mut sums = [L::splat(1.0); 10];
+            for _ in 0..1_000_000 {
+                for sum in &mut sums {
+                    *sum = L::fma(*sum, a, b);
+                }
+            }
+            let mut total = 0.0;
+            for sum in sums {
+                total += L::sum(sum);
+            }
+            total
+        }
+    }
+}
+
+/// Fused multiply-adds in registers on all threads, the best of several runs, in GFLOP/s.
+fn peak() -> f64 {
+    let threads = rayon::current_num_threads();
+    let once = || {
+        let start = Instant::now();
+        parallel::each(threads, |_| {
+            black_box(dispatch(MultiplyAdds));
+        });
+        (threads * 10 * 1_000_000 * 16 * 2) as f64 / start.elapsed().as_secs_f64() / 1e9
+    };
+    (0..20).map(|_| once()).fold(0.0, f64::max)
+}
+
+/// `n` prompts of `length` tokens that share nothing.
+fn prompts(n: usize, length: usize, vocab: usize) -> Vec<Vec<u32>> {
+    (0..n).map(|p| (0..length).map(|i| ((i * 7919 + p * 104_729 + 13) % vocab) as u32).collect()).collect()
+}
+
+/// Operations of a forward pass in the layers: products, and attention as causal as it is.
+fn forward_flops(config: &ModelConfig, batch: &Batch) -> f64 {
+    let (d, f) = (config.hidden, config.intermediate);
+    let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
+    let (m, wanted, layers) = (batch.rows(), batch.wanted().len(), config.layers);
+    let rows = |rows: usize| 2 * rows * (2 * d * q + 3 * d * f);
+    let keys = 2 * m * 2 * d * kv;
+    let attention = 4 * batch.pairs() * q;
+    ((layers - 1) * (rows(m) + keys + attention) + rows(wanted) + keys) as f64
+}
+
+/// Peak of resident memory since [`reset_peak`], in MiB.
+fn peak_memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
+    line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
+}
+
+fn reset_peak() {
+    // Linux forgets the peak when 5 is written here; elsewhere the figure is that of the whole process.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Best and median of `repeats` runs after one that is not counted, in seconds.
+fn time(repeats: usize, mut work: impl FnMut()) -> (f64, f64) {
+    work();
+    let mut seconds: Vec<f64> = (0..repeats)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    (seconds[0], seconds[repeats / 2])
+}
+
+/// Print the table. `BENCH_REPEATS` (3) runs are timed of each; `BENCH_ROWS` names rows, `;` between them.
+pub fn report() {
+    let repeats = std::env::var("BENCH_REPEATS").ok().and_then(|n| n.parse().ok()).unwrap_or(3usize).max(1);
+    let chosen = std::env::var("BENCH_ROWS").unwrap_or_default();
+    let config = shape();
+    let peak = peak();
+    println!(
+        "Llama of {:.0} million random weights, {} threads, {}, peak of multiply-adds {peak:.0} GFLOP/s",
+        config.parameters() as f64 / 1e6,
+        rayon::current_num_threads(),
+        instruction_set()
+    );
+    println!(
+        "{:<56}{:>8}{:>8}{:>9}{:>9}{:>10}",
+        "what", "best s", "median", "GFLOP/s", "of peak", "peak MiB"
+    );
+    let row = |name: &str, flops: f64, (best, median): (f64, f64)| {
+        let rate = flops / best / 1e9;
+        let share = 100.0 * rate / peak;
+        let memory = peak_memory();
+        println!("{name:<56}{best:>8.2}{median:>8.2}{processor:>8.2}{rate:>9.0}{share:>8.0}%{memory:>10.0}");
+    };
+    for (kind, storage, precision) in [
+        ("f32", Storage::F32, Precision::F32),
+        ("bf16", Storage::Bf16, Precision::Bf16),
+        ("NF4, f32 products", Storage::Nf4 { double: true }, Precision::F32),
+        ("NF4, bf16 products", Storage::Nf4 { double: true }, Precision::Bf16),
+    ] {
+        let names = [
+            format!("score 4 x 1,024, last position, {kind}"),
+            format!("LoRA step 2 x 1,024, {kind}"),
+            format!("LoRA step 2 x 1,024, checkpointed, {kind}"),
+        ];
+        let wanted = |name: &String| chosen.is_empty() || chosen.split(';').any(|row| row == name);
+        if !names.iter().any(wanted) {
+            continue;
+        }
+        let decoder = Decoder::new(Weights::random(&config, storage, Seed::new(1)), precision);
+        let (score, steps) = names.split_first().expect("three rows");
+        if wanted(score) {
+            let prompts = prompts(4, 1024, config.vocab);
+            let batch = Batch::new(&prompts.iter().map(Vec::as_slice).collect::<Vec<_>>(), 1);
+            let letters: Vec<u32> = (300..320).collect();
+            let mut workspace = Workspace::default();
+            reset_peak();
+            let seconds = time(repeats, || {
+                black_box(decoder.letter_scores(&batch, &letters, None, &mut workspace));
+            });
+            row(score, forward_flops(&config, &batch), seconds);
+        }
+        let prompts = prompts(2, 1024, config.vocab);
+        let batch = Batch::new(&prompts.iter().map(Vec::as_slice).collect::<Vec<_>>(), 2);
+        let targets = vec![LoraTarget::QProj, LoraTarget::VProj];
+        let spec = AdapterSpec { r: 8, alpha: 32.0, dropout: 0.05, targets };
+        let adapter = Adapter::new(&config, &spec, Seed::new(2));
+        for (name, checkpoint) in steps.iter().zip([false, true]) {
+            if !wanted(name) {
+                continue;
+            }
+            let mut gradients = vec![0.0; adapter.weights.len()];
+            let mut workspace = Workspace::default();
+            reset_peak();
+            let labels = [310, 2, 311, 2];
+            let seconds = time(repeats, || {
+                let step = Step { dropout: Some(7), labels: 4, checkpoint };
+                let loss = decoder.loss_and_gradients(
+                    &batch,
+                    &labels,
+                    &adapter,
+                    step,
+                    &mut gradients,
+                    &mut workspace,
+                );
+                black_box(loss);
+            });
+            // Backwards, products cost as much again and attention two and a half times; recomputing is not counted.
+            row(name, 2.0 * forward_flops(&config, &batch), seconds);
+        }
+    }
+}

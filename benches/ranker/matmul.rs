@@ -4,18 +4,19 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bench::nn::gemm::Start;
-use bench::nn::matmul::{Dense, Precision, Scratch, backward, forward};
+use bench::nn::matmul::{Dense, Precision, Scratch, backward, forward, weight_gradient};
 use bench::nn::parallel;
 use bench::nn::simd::bf16::{Bf16Kernel, Bf16Lanes, dispatch_bf16, has_bf16};
 use bench::nn::simd::{Kernel, Lanes, dispatch};
 use candle_core::{Device, Tensor};
 
-/// (rows of activations, inputs k, outputs n): a small model's layers, a large one's, and short batches of both.
-const SHAPES: [(usize, usize, usize); 9] = [
+/// (rows of activations, inputs k, outputs n): a small model's layers, a large one's, low rank, and short batches.
+const SHAPES: [(usize, usize, usize); 10] = [
     (4096, 768, 768),
     (4096, 768, 2048),
     (4096, 2048, 768),
     (4096, 4096, 4096),
+    (4096, 2048, 16),
     (512, 768, 2048),
     (512, 4096, 4096),
     (64, 768, 768),
@@ -107,14 +108,19 @@ fn filled(len: usize) -> Vec<f32> {
 
 /// Print the table of products.
 pub fn report() {
-    println!("products of m rows with a weight (n, k), {} threads: GFLOP/s, and share of the peak", {
-        rayon::current_num_threads()
-    });
-    println!("{:<22}{:>20}{:>17}{:>17}{:>17}", "m, k, n", "", "forward", "backward", "candle x W^T");
+    println!(
+        "products of m rows with a weight (n, k), {} threads: GFLOP/s, and share of the peak of {:.0} (f32)",
+        rayon::current_num_threads(),
+        peak(Precision::F32)
+    );
+    println!(
+        "{:<17}{:>5}{:>17}{:>17}{:>17}{:>17}",
+        "m, k, n", "", "forward", "backward", "gradient of W", "candle x W^T"
+    );
     for (m, k, n) in SHAPES {
         let flops = 2.0 * (m * n * k) as f64;
         let (x, dy, w) = (filled(m * k), filled(m * n), filled(n * k));
-        let (mut y, mut dx) = (vec![0f32; m * n], vec![0f32; m * k]);
+        let (mut y, mut dx, mut dw) = (vec![0f32; m * n], vec![0f32; m * k], vec![0f32; n * k]);
         let mut scratch = Scratch::default();
         let dense = Dense { data: &w, rows: n, cols: k };
         for precision in [Precision::F32, Precision::Bf16] {
@@ -124,9 +130,14 @@ pub fn report() {
             let back = rate(precision, flops, || {
                 backward(precision, m, &dy, &dense, &mut dx, Start::Zero, &mut scratch);
             });
-            let columns = [ahead, back].map(|(rate, share)| format!("{rate:8.1} ({:3.0} %)", 100.0 * share));
+            let gradient = rate(precision, flops, || {
+                weight_gradient(precision, (m, n, k), &dy, &x, &mut dw, Start::Zero, &mut scratch);
+            });
+            let columns =
+                [ahead, back, gradient].map(|(rate, share)| format!("{rate:8.1} ({:3.0} %)", 100.0 * share));
             let shape = format!("{m}, {k}, {n}");
-            print!("{shape:<22}{:>20}{:>17}{:>17}", format!("{precision:?}"), columns[0], columns[1]);
+            print!("{shape:<17}{:>5}", format!("{precision:?}"));
+            columns.iter().for_each(|column| print!("{column:>17}"));
             if precision == Precision::F32 {
                 let tensor =
                     |data: &[f32], shape| Tensor::from_slice(data, shape, &Device::Cpu).expect("a tensor");

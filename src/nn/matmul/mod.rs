@@ -7,10 +7,11 @@
 mod format;
 mod pack;
 mod product;
+mod thin;
 mod tile;
 
 use super::aligned::Buffer;
-use super::gemm::Start;
+use super::gemm::{self, Start};
 use super::parallel::Shared;
 use super::simd::{InstructionSet, bf16, instruction_set};
 use format::Route;
@@ -65,6 +66,7 @@ pub enum Precision {
 #[derive(Default)]
 pub struct Scratch {
     left: Buffer,
+    right: Buffer,
     pool: Pool,
     set: Option<InstructionSet>,
 }
@@ -127,15 +129,12 @@ pub fn forward_all<W: Matrix + ?Sized>(
 ) {
     let Some(k) = outputs.first().map(|output| output.w.cols()) else { return };
     let x = left(m, k, x);
-    let products: Vec<_> = outputs
-        .iter_mut()
-        .map(|output| {
-            let (n, depth) = (output.w.rows(), output.w.cols());
-            assert!(depth == k, "weights of one left side have depths {k} and {depth}");
-            product(m, n, output.w, true, output.y, output.start)
-        })
-        .collect();
-    product::run(scratch.route(precision), x, &products, scratch);
+    let products = outputs.iter_mut().map(|output| {
+        let (n, depth) = (output.w.rows(), output.w.cols());
+        assert!(depth == k, "weights of one left side have depths {k} and {depth}");
+        product(m, n, output.w, true, output.y, output.start)
+    });
+    run(precision, x, products.collect(), scratch);
 }
 
 /// `dx (m, k) = start + dy (m, n) W` with W (n, k). As [`forward`].
@@ -152,7 +151,7 @@ pub fn backward<W: Matrix + ?Sized>(
     scratch: &mut Scratch,
 ) {
     let product = product(m, w.cols(), w, false, dx, start);
-    product::run(scratch.route(precision), left(m, w.rows(), dy), &[product], scratch);
+    run(precision, left(m, w.rows(), dy), vec![product], scratch);
 }
 
 /// `dw (n, k) = start + dy^T x` with dy (m, n) and x (m, k): the gradient of a dense weight. Every element is one chain in the order
@@ -173,7 +172,28 @@ pub fn weight_gradient(
     let right = Dense { data: x, rows: m, cols: k };
     let product = product(n, k, &right, false, dw, start);
     let left = Left { transposed: true, ..left(n, m, dy) };
-    product::run(scratch.route(precision), left, &[product], scratch);
+    run(precision, left, vec![product], scratch);
+}
+
+fn run<W: Matrix + ?Sized>(
+    precision: Precision,
+    x: Left<'_>,
+    products: Vec<Product<'_, W>>,
+    scratch: &mut Scratch,
+) {
+    if x.rows == 0 {
+        return;
+    }
+    let route = scratch.route(precision);
+    let is_thin = |product: &Product<'_, W>| precision == Precision::F32 && product.columns <= thin::COLUMNS;
+    let products = products.into_iter().filter(|product| product.columns > 0);
+    let (narrow, wide): (Vec<_>, Vec<_>) = products.partition(is_thin);
+    for product in &narrow {
+        thin::run(route, x, product, scratch);
+    }
+    if !wide.is_empty() {
+        product::run(route, x, &wide, scratch);
+    }
 }
 
 fn left(rows: usize, depth: usize, data: &[f32]) -> Left<'_> {

@@ -6,7 +6,8 @@ use crate::nn::simd::{LANES, Lanes};
 
 /// Numbers of a weight that are unpacked at a time, 16 KB.
 pub const UNPACKED: usize = 4096;
-const UNPACKED_DEPTH: usize = UNPACKED / LANES;
+/// Steps of depth in them, for 16 rows.
+pub const UNPACKED_DEPTH: usize = UNPACKED / LANES;
 
 /// Words of `depth` steps. An odd step is joined by zeros.
 pub const fn words(depth: usize, in_a_word: usize) -> usize {

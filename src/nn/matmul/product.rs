@@ -162,7 +162,8 @@ impl<W: Matrix + ?Sized> Product<'_, W> {
 pub struct Pool(Mutex<Vec<Buffer>>);
 
 impl Pool {
-    fn with(&self, len: usize, work: impl FnOnce(&mut [f32])) {
+    /// Work with `len` numbers of any content.
+    pub fn with(&self, len: usize, work: impl FnOnce(&mut [f32])) {
         let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffer = free().pop().unwrap_or_default();
         work(buffer.reset(len));

@@ -11,8 +11,8 @@ use super::error::{Error, shown};
 /// End-of-text tokens of base models, for folders whose configuration names none.
 const KNOWN_ENDS: &[&str] = &["</s>", "<|end_of_text|>", "<|endoftext|>", "<eos>"];
 
-/// A tokenizer that adds nothing by itself and reads special tokens in a text as plain characters: a title that says
-/// `<s>` or `<|eot_id|>` is text.
+/// A tokenizer that adds nothing by itself and reads control tokens in a text as plain characters: a title that says `<s>`,
+/// `<|eot_id|>` or `<think>` is text. (The reference would put the control token itself into the prompt.)
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     path: PathBuf,
@@ -104,6 +104,15 @@ impl Tokenizer {
             [one] => Some(*one),
             ids => return Err(Error::LongBeginning { path: path.to_owned(), ids: ids.to_vec() }),
         };
+        // Qwen marks `<think>` and `<|fim_prefix|>` as not special; in a title they are text all the same. Runs of blanks and the
+        // like, which some vocabularies add, stay tokens.
+        let controls: Vec<_> = inner
+            .get_added_tokens_decoder()
+            .into_values()
+            .filter(|token| !token.special && is_control(&token.content))
+            .map(|token| token.special(true))
+            .collect();
+        inner.add_special_tokens(controls).map_err(|problem| malformed(problem.to_string()))?;
         inner.set_encode_special_tokens(true);
         let mut tokenizer = Self {
             inner,
@@ -248,6 +257,12 @@ impl Tokenizer {
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
+}
+
+/// Whether an added token is written as a control token is: `<...>` or `[...]`.
+fn is_control(token: &str) -> bool {
+    let enclosed = |open, close| token.len() > 2 && token.starts_with(open) && token.ends_with(close);
+    enclosed('<', '>') || enclosed('[', ']')
 }
 
 /// A token's text in a configuration: a string, or an object with its content.

@@ -90,12 +90,12 @@ fn nasty_titles_join_in_every_place_for_every_tokenizer() {
         let prompts = prompts(&tokenizer, &titles, 26, "max_prompt_tokens = 100000\ntitle_tokens = 200");
         let joining = prompts.joining();
         assert!(joining.joined, "{name}: {joining:?}");
-        for i in 0..n {
+        for (i, title) in titles.iter().enumerate() {
             for j in [0, 7, 23] {
                 let (a, b) = ((i + j) % n, (i + 2 * j + 1) % n);
                 let (history, candidates) = ([a, i, b], [i, b, a, i]);
                 let joined = prompts.evaluation(&items(&history), &items(&candidates)).expect("a prompt");
-                assert_eq!(joined.ids, whole(&prompts, &history, &candidates), "{name}: {:?}", titles[i]);
+                assert_eq!(joined.ids, whole(&prompts, &history, &candidates), "{name}: {title:?}");
             }
         }
     }

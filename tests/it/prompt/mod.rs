@@ -10,7 +10,8 @@ mod tokenizer;
 mod truncation;
 mod verbalizer;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bench::data::ItemId;
 use bench::experiment::{Experiment, RankerSpec, ReadOut};
@@ -28,10 +29,15 @@ pub fn spec(lines: &str) -> RankerSpec {
     Experiment::load(&path, &[], &[]).expect("valid settings").ranker.expect("a backbone is named")
 }
 
-/// The real tokenizer `name` (`llama2`, `llama3`, `qwen3`), if the shared folder is there.
+/// The real tokenizer `name` (`llama2`, `llama3`, `qwen3`), if the shared folder is there. Each is read once: they are large.
 pub fn real(name: &str) -> Option<Arc<Tokenizer>> {
+    static READ: Mutex<BTreeMap<String, Arc<Tokenizer>>> = Mutex::new(BTreeMap::new());
     let path = crate::support::shared()?.join(format!("models/{name}-tokenizer/tokenizer.json"));
-    Some(Arc::new(Tokenizer::from_file(path).unwrap_or_else(|problem| panic!("{problem}"))))
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let tokenizer = read.entry(name.to_owned()).or_insert_with(|| {
+        Arc::new(Tokenizer::from_file(path).unwrap_or_else(|problem| panic!("{problem}")))
+    });
+    Some(tokenizer.clone())
 }
 
 /// Prompts of up to `candidates` candidates.

@@ -56,6 +56,28 @@ fn text_that_looks_like_a_special_token_is_text() {
 }
 
 #[test]
+fn control_tokens_that_a_file_calls_ordinary_are_text_too_and_added_blanks_stay_tokens() {
+    let mut file = tiny::bytes_json(tiny::Words::Llama3, &[]);
+    let added = file["added_tokens"].as_array_mut().expect("a list");
+    let first = added[1]["id"].as_u64().expect("an id") as u32 + 1;
+    for (token, id) in ["<think>", "[TOOL]", "    "].into_iter().zip(first..) {
+        let mut entry = added[1].clone();
+        (entry["content"], entry["id"], entry["special"]) = (json!(token), json!(id), json!(false));
+        added.push(entry);
+    }
+    let tokenizer = tiny::read(&file, None);
+    assert_eq!(tokenizer.vocab_size() as u32, first + 3);
+    let ids = |text: &str| tokenizer.encode(text).expect("ids");
+    assert_eq!((ids("<think>").len(), ids("[TOOL]").len()), (7, 6));
+    assert_eq!(ids("    "), [first + 2]);
+    let Some(qwen) = real("qwen3") else { return };
+    for token in ["<think>", "</think>", "<tool_call>", "<|fim_prefix|>"] {
+        let id = qwen.token_to_id(token).expect("a token");
+        assert!(!qwen.encode(token).expect("ids").contains(&id), "{token}");
+    }
+}
+
+#[test]
 fn the_end_token_comes_from_the_configuration_then_from_well_known_names() {
     let file = tiny::sentence_pieces_json(&[]);
     assert_eq!(tiny::read(&file, None).eos(), Some(2));

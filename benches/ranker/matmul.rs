@@ -90,7 +90,7 @@ fn rate(precision: Precision, flops: f64, mut work: impl FnMut()) -> (f64, f64) 
     let (mut best, mut shares) = (0f64, Vec::new());
     let mut before = peak(precision);
     let repeats = (1e9 / flops).ceil();
-    while shares.len() < 3 || began.elapsed().as_secs_f64() < 0.4 {
+    while shares.len() < 3 || began.elapsed().as_secs_f64() < 0.2 {
         let taken = seconds(|| (0..repeats as usize).for_each(|_| work())) / repeats;
         let after = peak(precision);
         let found = flops / taken / 1e9;
@@ -111,7 +111,7 @@ pub fn report() {
     println!(
         "products of m rows with a weight (n, k), {} threads: GFLOP/s, and share of the peak of {:.0} (f32)",
         rayon::current_num_threads(),
-        peak(Precision::F32)
+        (0..9).map(|_| peak(Precision::F32)).fold(0.0, f64::max)
     );
     println!(
         "{:<17}{:>5}{:>17}{:>17}{:>17}{:>17}",

@@ -136,7 +136,7 @@ pub fn report() {
         let rate = flops / best / 1e9;
         let share = 100.0 * rate / peak;
         let memory = peak_memory();
-        println!("{name:<56}{best:>8.2}{median:>8.2}{processor:>8.2}{rate:>9.0}{share:>8.0}%{memory:>10.0}");
+        println!("{name:<56}{best:>8.2}{median:>8.2}{rate:>9.0}{share:>8.0}%{memory:>10.0}");
     };
     for (kind, storage, precision) in [
         ("f32", Storage::F32, Precision::F32),

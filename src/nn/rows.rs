@@ -91,15 +91,6 @@ pub fn add_to_each(from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// `to += from`.
-///
-/// # Panics
-/// When the lengths differ.
-pub fn add(from: &[f32], to: &mut [f32]) {
-    assert_eq!(from.len(), to.len(), "lengths");
-    in_parts(to, |first, to| dispatch(Add { from: &from[first..][..to.len()], to }));
-}
-
 /// `values *= factor`.
 pub fn scale(values: &mut [f32], factor: f32) {
     in_parts(values, |_, values| dispatch(Scale { factor, values }));

@@ -7,6 +7,7 @@ mod decoder;
 pub(crate) mod hub;
 mod lora;
 mod peft;
+mod python;
 mod reference;
 mod stories;
 mod twin;

@@ -16,6 +16,7 @@ mod params;
 mod quant;
 mod rms_norm;
 mod rope;
+mod rows;
 mod scan;
 mod softmax;
 mod swiglu;

@@ -72,7 +72,7 @@ fn a_value_of_another_type_or_out_of_range_says_what_is_expected() {
     assert_eq!(with_top("retriever = 'lru'"), "x.toml:6: not valid TOML: retriever is written twice");
     assert_eq!(
         with_top("ranker = 'llama'"),
-        "x.toml:1: ranker is a section, not a setting; it is a string; write settings such as ranker.history_items"
+        "x.toml:1: ranker is a section, not a setting; it is a string; write settings such as ranker.tune"
     );
 }
 

@@ -12,9 +12,9 @@ use crate::nn::quant::{Frozen, Storage};
 
 /// Read the weights of the model in `folder`, its linear layers into `storage`.
 ///
-/// Files are mapped, and the pages of a tensor are given back as soon as it is converted: the peak of memory is the
-/// model as it is stored plus the largest tensor as it is in the file. All headers are compared with `config.json` before the
-/// first number is read.
+/// Files are mapped, converted half a megabyte at a time on all threads, and each piece is given back at once: the peak
+/// of memory is the model as it is stored plus a few megabytes. All headers are compared with `config.json` before
+/// the first number is read.
 ///
 /// # Errors
 /// When `config.json` or a file cannot be read; [`Error::Weights`] when they disagree or a file is damaged;
@@ -93,7 +93,6 @@ impl Reading<'_> {
             self.shards.announce(next);
         }
         let matrix = self.shards.matrix(name, storage, rows, cols)?;
-        self.shards.release(name);
         self.done += self.shards.len(name) as u64;
         self.reporter.emit(Event::Advanced { done: self.done, detail: "" });
         Ok(matrix)

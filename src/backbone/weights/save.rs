@@ -35,7 +35,7 @@ impl Weights {
         for (name, shape) in plan(&self.config) {
             let numbers = tensors.remove(&name).expect("a tensor of the plan");
             if let Numbers::Matrix(matrix @ (Frozen::Int8(_) | Frozen::Nf4(_))) = numbers {
-                return Err(WeightsError::Quantized { found: format!("{:?}", matrix.storage()) }.into());
+                return Err(WeightsError::Quantized { found: matrix.storage().to_string() }.into());
             }
             views.push((name, Tensor { shape, numbers }));
         }

@@ -160,8 +160,7 @@ impl<'a> Shards<'a> {
     /// Convert a tensor.
     pub fn matrix(&self, name: &str, storage: Storage, rows: usize, cols: usize) -> Result<Frozen, Error> {
         let (shard, entry) = self.find(name);
-        let bytes = &shard.bytes()[entry.begin..entry.end];
-        let numbers = Numbers { bytes, dtype: entry.dtype.as_str() };
+        let numbers = Numbers { shard, entry, bytes: &shard.bytes()[entry.begin..entry.end] };
         Frozen::from_elements(storage, rows, cols, &numbers).map_err(|NotFinite { at, value }| {
             let mut place = Vec::new();
             let mut rest = at;
@@ -176,26 +175,41 @@ impl<'a> Shards<'a> {
 
     /// Ask the system to read a tensor ahead.
     pub fn announce(&self, name: &str) {
-        #[cfg(unix)]
-        if let (Shard { bytes: Bytes::Mapped(map), .. }, entry) = self.find(name) {
-            // Only a hint: nothing depends on it.
-            let _ = map.advise_range(memmap2::Advice::WillNeed, entry.begin, entry.end - entry.begin);
-        }
-        #[cfg(not(unix))]
-        let _ = name;
+        let (shard, entry) = self.find(name);
+        shard.advise(Advice::WillNeed, entry.begin, entry.end - entry.begin);
+    }
+}
+
+/// What the system is told of a part of a file.
+enum Advice {
+    /// Read it into the cache while we do something else.
+    WillNeed,
+    /// Make it readable without a fault for each page.
+    Populate,
+    /// Take its memory back. Pages stay in the system's cache, and a page that is read again is mapped again.
+    DontNeed,
+}
+
+impl Shard<'_> {
+    /// Only a hint: nothing but speed and memory depends on it, so failures are passed over.
+    #[cfg(unix)]
+    fn advise(&self, advice: Advice, from: usize, len: usize) {
+        let Bytes::Mapped(map) = &self.bytes else { return };
+        let _ = match advice {
+            Advice::WillNeed => map.advise_range(memmap2::Advice::WillNeed, from, len),
+            #[cfg(target_os = "linux")]
+            Advice::Populate => map.advise_range(memmap2::Advice::PopulateRead, from, len),
+            #[cfg(not(target_os = "linux"))]
+            Advice::Populate => Ok(()),
+            // SAFETY: the map is shared and read-only, so a page that is dropped reads as before.
+            Advice::DontNeed => unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, from, len)
+            },
+        };
     }
 
-    /// Give the memory of a tensor back to the system. Its pages stay in the system's cache and would be mapped again.
-    pub fn release(&self, name: &str) {
-        #[cfg(unix)]
-        if let (Shard { bytes: Bytes::Mapped(map), .. }, entry) = self.find(name) {
-            let advice = memmap2::UncheckedAdvice::DontNeed;
-            // SAFETY: the map is shared and read-only, so a page that is dropped reads as before.
-            let _ = unsafe { map.unchecked_advise_range(advice, entry.begin, entry.end - entry.begin) };
-        }
-        #[cfg(not(unix))]
-        let _ = name;
-    }
+    #[cfg(not(unix))]
+    fn advise(&self, _advice: Advice, _from: usize, _len: usize) {}
 }
 
 /// Tensors that files carry and no model needs: constants of the rotation, and the copy of a tied embedding.
@@ -211,13 +225,22 @@ fn changes_the_model(name: &str) -> bool {
 
 /// The numbers of a tensor as they are in the file, little-endian and on any byte.
 struct Numbers<'a> {
+    shard: &'a Shard<'a>,
+    entry: &'a Entry,
     bytes: &'a [u8],
-    dtype: &'a str,
+}
+
+impl Numbers<'_> {
+    fn advise(&self, advice: Advice, from: usize, count: usize) {
+        let width = header::width(&self.entry.dtype).unwrap_or(1) as usize;
+        self.shard.advise(advice, self.entry.begin + from * width, count * width);
+    }
 }
 
 impl Elements for Numbers<'_> {
     fn load(&self, from: usize, out: &mut [f32]) {
-        if self.dtype == "F32" {
+        let dtype = self.entry.dtype.as_str();
+        if dtype == "F32" {
             let (bytes, _) = self.bytes[from * 4..].as_chunks::<4>();
             for (out, bytes) in out.iter_mut().zip(bytes) {
                 *out = f32::from_le_bytes(*bytes);
@@ -225,7 +248,7 @@ impl Elements for Numbers<'_> {
             return;
         }
         let (bytes, _) = self.bytes[from * 2..].as_chunks::<2>();
-        if self.dtype == "BF16" {
+        if dtype == "BF16" {
             for (out, bytes) in out.iter_mut().zip(bytes) {
                 *out = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
             }
@@ -234,5 +257,14 @@ impl Elements for Numbers<'_> {
                 *out = f16::from_le_bytes(*bytes).to_f32();
             }
         }
+    }
+
+    fn begin(&self, from: usize, count: usize) {
+        self.advise(Advice::Populate, from, count);
+    }
+
+    // Piece by piece: the largest tensor of an 8-billion model, its embedding, is a gigabyte in the file.
+    fn end(&self, from: usize, count: usize) {
+        self.advise(Advice::DontNeed, from, count);
     }
 }

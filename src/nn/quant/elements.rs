@@ -15,6 +15,10 @@ const PIECES: usize = 64;
 pub trait Elements: Sync {
     /// Elements `from..from + out.len()`.
     fn load(&self, from: usize, out: &mut [f32]);
+    /// `count` elements from `from` will be asked for next, on this thread.
+    fn begin(&self, _from: usize, _count: usize) {}
+    /// They were asked for, and will most likely not be again.
+    fn end(&self, _from: usize, _count: usize) {}
 }
 
 impl Elements for [f32] {
@@ -45,8 +49,9 @@ pub(super) fn walk<E: Elements + ?Sized>(
     let found = Shared::new(&mut bad);
     parallel::each(tasks, |task| {
         let mut piece = [0f32; PIECE];
-        let end = len.min((task + 1) * PIECE * PIECES);
-        for from in (task * PIECE * PIECES..end).step_by(PIECE) {
+        let (begin, end) = (task * PIECE * PIECES, len.min((task + 1) * PIECE * PIECES));
+        elements.begin(begin, end - begin);
+        for from in (begin..end).step_by(PIECE) {
             let piece = &mut piece[..PIECE.min(end - from)];
             elements.load(from, piece);
             store(from, piece);
@@ -57,6 +62,7 @@ pub(super) fn walk<E: Elements + ?Sized>(
                 *found = found.map(|at| from + at);
             }
         }
+        elements.end(begin, end - begin);
     });
     let at = bad.into_iter().flatten().next()?;
     let mut value = [0.0];

@@ -35,6 +35,18 @@ pub enum Storage {
     },
 }
 
+impl std::fmt::Display for Storage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+            Self::Nf4 { double: false } => "nf4",
+            Self::Nf4 { double: true } => "nf4 with quantized scales",
+        })
+    }
+}
+
 impl Storage {
     /// Bytes that a matrix of `elements` takes.
     #[must_use]

@@ -236,7 +236,7 @@ unsafe fn span<L: Lanes, S: BlockScale + ?Sized>(codes: &[u8], scales: &S, from:
 unsafe fn part<L: Lanes>(codes: &[u8], from: usize, scale: f32, out: &mut [f32]) {
     let one = |at: usize| {
         let byte = codes[at / 2];
-        CODE[usize::from(if at % 2 == 0 { byte >> 4 } else { byte & 15 })] * scale
+        CODE[usize::from(if at.is_multiple_of(2) { byte >> 4 } else { byte & 15 })] * scale
     };
     let end = from + out.len();
     let first = end.min(from.next_multiple_of(LANES));

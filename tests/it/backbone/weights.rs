@@ -145,7 +145,7 @@ fn quantized_weights_are_not_written() {
     let weights = Weights::random(&tiny(Architecture::Qwen3), Storage::Nf4 { double: false }, Seed::new(3));
     assert_eq!(
         weights.to_bytes().unwrap_err().to_string(),
-        "weights stored as Nf4 { double: false } cannot be written; expected f32 or bf16: load them with \
+        "weights stored as nf4 cannot be written; expected f32 or bf16: load them with \
          backbone.quantization = \"f32\""
     );
 }

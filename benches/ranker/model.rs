@@ -5,8 +5,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bench::backbone::{
-    Adapter, AdapterSpec, Architecture, Batch, Decoder, ModelConfig, RopeConfig, RopeScaling, Step, Weights,
-    Workspace,
+    Adapter, AdapterSpec, Architecture, Batch, Decoder, FullModel, ModelConfig, RopeConfig, RopeScaling,
+    Step, Weights, Workspace,
 };
 use bench::experiment::LoraTarget;
 use bench::nn::matmul::Precision;
@@ -16,7 +16,7 @@ use bench::nn::simd::{Kernel, Lanes, dispatch, instruction_set};
 use bench::seed::Seed;
 
 /// The shape that the reference's timings are taken with.
-fn shape() -> ModelConfig {
+pub fn shape() -> ModelConfig {
     ModelConfig {
         architecture: Architecture::Llama,
         hidden: 768,
@@ -62,7 +62,7 @@ impl Kernel for MultiplyAdds {
 }
 
 /// Fused multiply-adds in registers on all threads, the best of several runs, in GFLOP/s.
-fn peak() -> f64 {
+pub fn peak() -> f64 {
     let threads = rayon::current_num_threads();
     let once = || {
         let start = Instant::now();
@@ -75,12 +75,12 @@ fn peak() -> f64 {
 }
 
 /// `n` prompts of `length` tokens that share nothing.
-fn prompts(n: usize, length: usize, vocab: usize) -> Vec<Vec<u32>> {
+pub fn prompts(n: usize, length: usize, vocab: usize) -> Vec<Vec<u32>> {
     (0..n).map(|p| (0..length).map(|i| ((i * 7919 + p * 104_729 + 13) % vocab) as u32).collect()).collect()
 }
 
 /// Operations of a forward pass in the layers: products, and attention as causal as it is.
-fn forward_flops(config: &ModelConfig, batch: &Batch) -> f64 {
+pub fn forward_flops(config: &ModelConfig, batch: &Batch) -> f64 {
     let (d, f) = (config.hidden, config.intermediate);
     let (q, kv) = (config.heads * config.head_dim, config.kv_heads * config.head_dim);
     let (m, wanted, layers) = (batch.rows(), batch.wanted().len(), config.layers);
@@ -91,7 +91,7 @@ fn forward_flops(config: &ModelConfig, batch: &Batch) -> f64 {
 }
 
 /// Peak of resident memory since [`reset_peak`], in MiB.
-fn peak_memory() -> f64 {
+pub fn peak_memory() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
     line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
@@ -129,14 +129,14 @@ pub fn report() {
         instruction_set()
     );
     println!(
-        "{:<56}{:>8}{:>8}{:>9}{:>9}{:>10}",
+        "{:<64}{:>8}{:>8}{:>9}{:>9}{:>10}",
         "what", "best s", "median", "GFLOP/s", "of peak", "peak MiB"
     );
     let row = |name: &str, flops: f64, (best, median): (f64, f64)| {
         let rate = flops / best / 1e9;
         let share = 100.0 * rate / peak;
         let memory = peak_memory();
-        println!("{name:<56}{best:>8.2}{median:>8.2}{rate:>9.0}{share:>8.0}%{memory:>10.0}");
+        println!("{name:<64}{best:>8.3}{median:>8.3}{rate:>9.0}{share:>8.0}%{memory:>10.0}");
     };
     for (kind, storage, precision) in [
         ("f32", Storage::F32, Precision::F32),
@@ -194,5 +194,39 @@ pub fn report() {
             // Backwards, products cost as much again and attention two and a half times; recomputing is not counted.
             row(name, 2.0 * forward_flops(&config, &batch), seconds);
         }
+    }
+    for (hidden, layers, vocab) in [(64, 4, 2000), (128, 4, 2000), (256, 6, 8000)] {
+        let name = format!("step of all weights, 16 x 128, {hidden} wide, {layers} layers, {vocab} tokens");
+        if !chosen.is_empty() && !chosen.split(';').any(|row| row == name) {
+            continue;
+        }
+        let heads = hidden / 32;
+        let intermediate = hidden * 11 / 4;
+        let config = ModelConfig {
+            hidden,
+            intermediate,
+            layers,
+            heads,
+            kv_heads: heads,
+            head_dim: 32,
+            vocab,
+            tied: true,
+            ..shape()
+        };
+        let model = FullModel::from_weights(&Weights::random(&config, Storage::F32, Seed::new(1)));
+        let prompts = prompts(16, 128, vocab);
+        let batch = Batch::new(&prompts.iter().map(Vec::as_slice).collect::<Vec<_>>(), usize::MAX);
+        let labels = batch.next_tokens();
+        let asked = labels.iter().flatten().count();
+        let mut gradients = vec![0.0; model.weights.len()];
+        let mut workspace = Workspace::default();
+        reset_peak();
+        let seconds = time(20 * repeats, || {
+            gradients.fill(0.0);
+            let loss = model.loss_and_gradients(&batch, &labels, asked, &mut gradients, &mut workspace);
+            black_box(loss);
+        });
+        let head = (2 * asked * hidden * vocab) as f64;
+        row(&name, 3.0 * (forward_flops(&config, &batch) + head), seconds);
     }
 }

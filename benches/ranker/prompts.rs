@@ -1,11 +1,12 @@
 //! Building and tokenizing the training prompts of ML-100K, against the reference's way in Python.
 //!
 //! Needs `BENCH_SHARED` (for `models/*-tokenizer/tokenizer.json` and, unless `BENCH_DATA_DIR` is set, `data/`). With
-//! `BENCH_PEER_PYTHON` the peer makes [`COMPARED`] of the prompts, and their ids must equal ours.
+//! `BENCH_PEER_PYTHON` (see `benches/peers/README.md`) the peer makes `BENCH_PROMPTS` (2,000) of the prompts, and their ids must
+//! equal ours. Rates of one thread count processor time, of ours and of the peer, so that other programs change little.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use bench::data::{Dataset, Split};
@@ -16,8 +17,6 @@ use bench::seed::Seed;
 use rayon::prelude::*;
 use serde_json::json;
 
-/// Prompts that the peer makes.
-const COMPARED: usize = 2000;
 /// Prompts that a task makes when threads share the work.
 const TASK: usize = 512;
 /// Timed passes; the fastest counts, because other programs only slow one down.
@@ -37,7 +36,7 @@ pub fn report() {
     let samples = TrainingSamples::new(&split, &spec, Seed::new(42)).expect("samples");
     println!("training prompts of ML-100K: {} samples, {} titles", samples.len(), titles.len());
     println!(
-        "| tokenizer | preparing, s | prompts/s, 1 thread | prompts/s, {} threads | tokens a prompt | cut | peer (transformers), \
+        "| tokenizer | preparing, s | prompts/s, 1 thread | prompts/s, {} threads (wall) | tokens a prompt | cut | peer (transformers), \
          prompts/s | peer (tokenizers) | ratio, 1 thread | ratio with preparing |",
         rayon::current_num_threads()
     );
@@ -59,17 +58,21 @@ fn row(name: &str, path: &Path, titles: &[&str], samples: &TrainingSamples<'_>, 
     let tokenizer = Arc::new(Tokenizer::from_file(path).expect("a tokenizer"));
     let verbalizer =
         Verbalizer::new(&tokenizer, spec.negatives as usize + 1, ReadOut::InContext).expect("labels");
-    let start = Instant::now();
-    let prompts = Prompts::new(tokenizer, titles, &verbalizer, spec).expect("prompts");
-    let preparing = start.elapsed().as_secs_f64();
+    // On one thread, so that its processor time is all of it.
+    let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let (prompts, preparing) = alone.install(|| {
+        let start = processor_seconds();
+        let prompts = Prompts::new(tokenizer, titles, &verbalizer, spec).expect("prompts");
+        (prompts, processor_seconds() - start)
+    });
     assert!(prompts.joining().joined, "{:?}", prompts.joining());
     let mut single = f64::INFINITY;
     let mut parallel = f64::INFINITY;
     let mut count = Truncation::default();
     for _ in 0..PASSES {
-        let start = Instant::now();
+        let start = processor_seconds();
         count = pass(&prompts, samples, 0..samples.len());
-        single = single.min(start.elapsed().as_secs_f64());
+        single = single.min(processor_seconds() - start);
         let start = Instant::now();
         let tasks = (0..samples.len().div_ceil(TASK)).into_par_iter();
         let shared: Vec<Truncation> = tasks
@@ -99,6 +102,14 @@ fn row(name: &str, path: &Path, titles: &[&str], samples: &TrainingSamples<'_>, 
     )
 }
 
+/// Processor time of this thread; time of day where the system does not tell.
+fn processor_seconds() -> f64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = told.and_then(|text| text.split_whitespace().next()?.parse::<f64>().ok());
+    nanoseconds.map_or_else(|| START.elapsed().as_secs_f64(), |ns| ns / 1e9)
+}
+
 /// Make the prompts of a range of samples, one after the other in the same memory.
 fn pass(prompts: &Prompts, samples: &TrainingSamples<'_>, range: std::ops::Range<usize>) -> Truncation {
     let (mut prompt, mut count) = (Prompt::default(), Truncation::default());
@@ -121,9 +132,11 @@ fn peer(
     let folder = tempfile::tempdir().expect("a folder");
     let (input, output) = (folder.path().join("input.json"), folder.path().join("ids.json"));
     // Spread over users and lengths of histories.
-    let step = (samples.len() / COMPARED).max(1);
+    let compared =
+        std::env::var("BENCH_PROMPTS").map_or(2000, |text| text.parse().expect("BENCH_PROMPTS is a number"));
+    let step = (samples.len() / compared).max(1);
     let chosen: Vec<_> =
-        (0..samples.len()).step_by(step).take(COMPARED).map(|i| samples.sample(0, i)).collect();
+        (0..samples.len()).step_by(step).take(compared).map(|i| samples.sample(0, i)).collect();
     let index = |items: &[bench::data::ItemId]| items.iter().map(|item| item.index()).collect::<Vec<_>>();
     let listed: Vec<_> = chosen
         .iter()

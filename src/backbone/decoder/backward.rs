@@ -4,7 +4,7 @@ use super::forward::{Pass, Tools, masked};
 use super::view::{Depth, LayerView, Linear, Norm};
 use super::workspace::{BackScratch, Keep, Scratch, State, Workspace};
 use crate::nn::aligned::Buffer;
-use crate::nn::gemm::{Left, Start, gemm};
+use crate::nn::gemm::Start;
 use crate::nn::matmul::{self, Dense, Precision};
 use crate::nn::rope::Rope;
 use crate::nn::{attention, embedding, rms_norm, rope, rows, swiglu};
@@ -242,7 +242,8 @@ impl Learner<'_> {
         });
         if let Some((weight, bias)) = &linear.place {
             let to = &mut self.gradients[weight.clone()];
-            gemm((outputs, inputs, m), Left::transposed(dy, outputs), x, inputs, to, inputs, Start::Sum);
+            let products = &mut *self.tools.products;
+            matmul::weight_gradient(Precision::F32, (m, outputs, inputs), dy, x, to, Start::Sum, products);
             if let Some(bias) = bias {
                 rows::sum_rows(dy, &mut self.gradients[bias.clone()]);
             }
@@ -250,14 +251,15 @@ impl Learner<'_> {
         let Some(adapter) = &linear.low else { return };
         let r = adapter.r;
         let to = &mut self.gradients[adapter.places.1.clone()];
-        gemm((outputs, r, m), Left::transposed(dy, outputs), low, r, to, r, Start::Sum);
+        let products = &mut *self.tools.products;
+        matmul::weight_gradient(Precision::F32, (m, outputs, r), dy, low, to, Start::Sum, products);
         let d_low = self.d_low.reset(m * r);
         let b = Dense { data: adapter.b, rows: outputs, cols: r };
-        matmul::backward(Precision::F32, m, dy, &b, d_low, Start::Zero, self.tools.products);
+        matmul::backward(Precision::F32, m, dy, &b, d_low, Start::Zero, products);
         rows::scale(d_low, adapter.scale);
         let x = masked(adapter.mask, x, self.tools.dropped);
         let to = &mut self.gradients[adapter.places.0.clone()];
-        gemm((r, inputs, m), Left::transposed(d_low, r), x, inputs, to, inputs, Start::Sum);
+        matmul::weight_gradient(Precision::F32, (m, r, inputs), d_low, x, to, Start::Sum, products);
         let Some(dx) = dx else { return };
         let a = Dense { data: adapter.a, rows: r, cols: inputs };
         if adapter.mask.is_off() {

@@ -117,6 +117,54 @@ impl Rotation {
     }
 }
 
+impl Workspace {
+    /// Bytes of the buffers in use, [`expected_bytes`] before the fact.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let len = |buffers: &[&Buffer]| buffers.iter().map(|buffer| buffer.len()).sum::<usize>();
+        let state = |s: &State| {
+            let heads = [&s.q_raw, &s.k_raw, &s.q_inverse, &s.k_inverse, &s.q, &s.k, &s.v];
+            let rest =
+                [&s.inverse_input, &s.attended, &s.log_sums, &s.middle, &s.inverse_middle, &s.gate, &s.up];
+            len(&heads) + len(&rest) + len(&s.low.each_ref())
+        };
+        let Scratch { normed, picked, inner, dropped, .. } = &self.scratch;
+        let back = &self.back;
+        let backward = [
+            &back.inner,
+            &back.gate,
+            &back.up,
+            &back.normed,
+            &back.attended,
+            &back.q,
+            &back.k,
+            &back.v,
+            &back.raw,
+            &back.low,
+            &back.flow,
+            &self.flow,
+        ];
+        let head = [
+            &self.out,
+            &self.inverse,
+            &self.hidden,
+            &self.d_hidden,
+            &self.logits,
+            &self.letters,
+            &self.labelled,
+            &self.d_labelled,
+            &self.no_bias,
+            &self.d_no_bias,
+        ];
+        let floats = self.inputs.iter().map(|input| input.len()).sum::<usize>()
+            + self.states.iter().map(state).sum::<usize>()
+            + len(&[normed, picked, inner, dropped])
+            + len(&backward)
+            + len(&head);
+        floats * size_of::<f32>()
+    }
+}
+
 /// What a batch will need, in bytes, beside the weights: `rows` packed rows of which `wanted` go through the last layer's
 /// feed-forward part.
 ///
@@ -127,7 +175,7 @@ pub fn expected_bytes(config: &ModelConfig, rows: usize, wanted: usize, keep: Op
     let (q, kv) = (heads * head_dim, kv_heads * head_dim);
     let norms = if config.qk_norm { q + kv } else { 0 };
     let state = |m: usize, all: usize| m * (2 * q + d + 2 * f + heads + norms) + all * 2 * kv;
-    let work = rows * (3 * d + f);
+    let work = rows * (3 * d + f) + 2 * wanted * d;
     let floats = match keep {
         None | Some(Keep::Nothing) => state(rows, rows) + work,
         Some(keep) => {

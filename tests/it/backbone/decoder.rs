@@ -1,8 +1,9 @@
 //! The decoder: any batch, any memory plan and any of its two ways of training give what the plain graph gives.
 
+use bench::backbone::decoder::expected_bytes;
 use bench::backbone::{
-    Adapter, AdapterSpec, Architecture, Batch, BatchError, Decoder, FullModel, ModelConfig, RopeScaling,
-    Step, Workspace,
+    Adapter, AdapterSpec, Architecture, Batch, BatchError, Decoder, FullModel, Keep, ModelConfig,
+    RopeScaling, Step, Workspace,
 };
 use bench::nn::matmul::Precision;
 use bench::nn::quant::{Frozen, Storage};
@@ -296,4 +297,33 @@ fn batches_that_do_not_fit_a_model_are_refused_with_a_reason() {
         "a prompt has 9 tokens, but this model takes 8 at most; lower ranker.max_prompt_tokens to 8 or less"
     );
     assert_eq!(decoder.check(&Batch::new(&[&[1; 8]], 1)), Ok(()));
+}
+
+#[test]
+fn expected_memory_is_what_a_batch_takes() {
+    let config = ModelConfig { hidden: 64, intermediate: 192, layers: 4, head_dim: 16, vocab: 500, ..tiny() };
+    let model = random(&config);
+    let decoder = decoder(&model);
+    let adapter = Adapter::new(&config, &spec(0.1), Seed::new(3));
+    let prompts: Vec<Vec<u32>> = (0..4).map(|seed| tokens(seed, 200, config.vocab)).collect();
+    let batch = Batch::new(&slices(&prompts), 2);
+    let check = |what: &str, found: usize, expected: usize| {
+        let ratio = found as f64 / expected as f64;
+        assert!((0.8..1.1).contains(&ratio), "{what}: {found} bytes, expected {expected}");
+    };
+    let mut workspace = Workspace::default();
+    decoder.letter_scores(&batch, &[1, 2], Some(&adapter), &mut workspace);
+    // The last layer has shrunk the buffers that all layers share.
+    assert!(workspace.bytes() <= expected_bytes(&config, 800, 8, None));
+    for (keep, checkpoint) in [(Keep::Everything, false), (Keep::Inputs, true)] {
+        let mut workspace = Workspace::default();
+        let step = Step { dropout: Some(1), labels: 8, checkpoint };
+        let mut gradients = vec![0.0; adapter.weights.len()];
+        decoder.loss_and_gradients(&batch, &[1; 8], &adapter, step, &mut gradients, &mut workspace);
+        check(&format!("{keep:?}"), workspace.bytes(), expected_bytes(&config, 800, 8, Some(keep)));
+    }
+    let batch = Batch::new(&slices(&prompts), usize::MAX);
+    let mut workspace = Workspace::default();
+    decoder.hidden(&batch, None, &mut workspace);
+    check("scoring all rows", workspace.bytes(), expected_bytes(&config, 800, 800, None));
 }

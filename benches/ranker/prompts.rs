@@ -1,7 +1,7 @@
 //! Building and tokenizing the training prompts of ML-100K, against the reference's way in Python.
 //!
 //! Needs `BENCH_SHARED` (for `models/*-tokenizer/tokenizer.json` and, unless `BENCH_DATA_DIR` is set, `data/`). With
-//! `BENCH_PEER_PYTHON` (see `benches/peers/README.md`) the peer makes `BENCH_PROMPTS` (2,000) of the prompts, and their ids must
+//! `BENCH_PEER_PYTHON` (see `benches/peers/README.md`) the peer makes `BENCH_PEER_PROMPTS` (2,000) of the prompts, and their ids must
 //! equal ours. Rates of one thread count processor time, of ours and of the peer, so that other programs change little.
 
 use std::path::{Path, PathBuf};
@@ -132,8 +132,8 @@ fn peer(
     let folder = tempfile::tempdir().expect("a folder");
     let (input, output) = (folder.path().join("input.json"), folder.path().join("ids.json"));
     // Spread over users and lengths of histories.
-    let compared =
-        std::env::var("BENCH_PROMPTS").map_or(2000, |text| text.parse().expect("BENCH_PROMPTS is a number"));
+    let compared = std::env::var("BENCH_PEER_PROMPTS")
+        .map_or(2000, |text| text.parse().expect("BENCH_PEER_PROMPTS is a number"));
     let step = (samples.len() / compared).max(1);
     let chosen: Vec<_> =
         (0..samples.len()).step_by(step).take(compared).map(|i| samples.sample(0, i)).collect();

@@ -29,10 +29,11 @@ pub fn spec(lines: &str) -> RankerSpec {
     Experiment::load(&path, &[], &[]).expect("valid settings").ranker.expect("a backbone is named")
 }
 
-/// The real tokenizer `name` (`llama2`, `llama3`, `qwen3`), if the shared folder is there. Each is read once: they are large.
+/// The real tokenizer `name` (`llama2`, `llama3`, `qwen3`, `stories260K`), if the shared folder is there. Each is read once: they are large.
 pub fn real(name: &str) -> Option<Arc<Tokenizer>> {
     static READ: Mutex<BTreeMap<String, Arc<Tokenizer>>> = Mutex::new(BTreeMap::new());
-    let path = crate::support::shared()?.join(format!("models/{name}-tokenizer/tokenizer.json"));
+    let folder = if name == "stories260K" { name.to_owned() } else { format!("{name}-tokenizer") };
+    let path = crate::support::shared()?.join("models").join(folder).join("tokenizer.json");
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
     let tokenizer = read.entry(name.to_owned()).or_insert_with(|| {
         Arc::new(Tokenizer::from_file(path).unwrap_or_else(|problem| panic!("{problem}")))

@@ -35,6 +35,16 @@ pub fn sentence_pieces_json(merges: &[&str]) -> Value {
     file
 }
 
+/// The same vocabulary behind the pre-tokenizer that newer files of Mistral and Llama 2 have, which parts words or not.
+pub fn metaspace(merges: &[&str], split: bool) -> Arc<Tokenizer> {
+    let mut file = sentence_pieces_json(merges);
+    let metaspace =
+        json!({"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": "first", "split": split});
+    file["normalizer"] = json!(null);
+    file["pre_tokenizer"] = metaspace;
+    Arc::new(read(&file, None))
+}
+
 /// How a byte-level tokenizer parts words.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Words {

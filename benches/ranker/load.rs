@@ -1,13 +1,14 @@
 //! Loading a checkpoint of bf16 into NF4: speed, peak memory, and what they come to for Llama 3.1 8B.
 
 use std::fs::{self, File};
+use std::hint::black_box;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Instant;
 
 use bench::backbone::{Folder, ModelConfig, load};
 use bench::events::{Interrupt, Silent};
-use bench::nn::quant::Storage;
+use bench::nn::quant::{Frozen, Storage};
 use serde_json::{Map, Value, json};
 
 const STORAGE: Storage = Storage::Nf4 { double: true };
@@ -115,6 +116,39 @@ fn memory(field: &str) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
+/// Print how fast each storage is written and read back, on one thread: its loops alone, in the cache.
+fn storages() {
+    const ROWS: usize = 64;
+    const COLS: usize = 4096;
+    let values: Vec<f32> = (0..ROWS * COLS).map(|i| (i as f32 * 0.01).sin()).collect();
+    let rate = |work: &mut dyn FnMut()| {
+        let mut best = f64::INFINITY;
+        for _ in 0..200 {
+            let start = Instant::now();
+            work();
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        (ROWS * COLS) as f64 / best / 1e6
+    };
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a pool of one thread");
+    one.install(|| {
+        for storage in [Storage::F32, Storage::Bf16, Storage::Int8, Storage::Nf4 { double: false }, STORAGE] {
+            let written = rate(&mut || drop(black_box(Frozen::quantize(storage, ROWS, COLS, &values))));
+            let matrix = Frozen::quantize(storage, ROWS, COLS, &values);
+            let mut block = vec![0f32; ROWS * 256];
+            let read = rate(&mut || {
+                for col in (0..COLS).step_by(256) {
+                    matrix.read(0, ROWS, col, 256, &mut block, 256);
+                    black_box(&mut block);
+                }
+            });
+            println!(
+                "{storage:26} one thread: quantizes {written:6.0} M weights/s, reads {read:6.0} M weights/s"
+            );
+        }
+    });
+}
+
 /// Seconds of processor time that this process has used, on all threads.
 fn processor_seconds() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
@@ -125,6 +159,7 @@ fn processor_seconds() -> Option<f64> {
 
 /// Print what loading costs.
 pub fn report() {
+    storages();
     let small = config(2, 32_064);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let written = match write(folder.path(), &small) {

@@ -35,6 +35,7 @@ fn written() -> Vec<(&'static str, Vec<Vec<u32>>)> {
         ("cross-entropy", vec![bits(&logits), vec![loss.to_bits() as u32, (loss.to_bits() >> 32) as u32]]),
         ("embedding", vec![bits(&table)]),
         ("attention", super::attention::bits_of_a_batch()),
+        ("frozen weights", super::quant::bits_of_every_storage()),
     ]
 }
 
@@ -66,7 +67,7 @@ fn every_instruction_set_gives_the_same_bits() {
         assert!(child.status.success(), "{text}");
         let lines: Vec<String> =
             text.lines().filter(|line| line.starts_with("digest of ")).map(str::to_owned).collect();
-        assert_eq!(lines.len(), 6, "{text}");
+        assert_eq!(lines.len(), 7, "{text}");
         lines
     });
     assert_eq!(digests[0], digests[1], "portable and AVX2");

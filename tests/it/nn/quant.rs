@@ -1,5 +1,7 @@
 //! Frozen matrices: parity with bitsandbytes, error bounds, and reading any part of any shape.
 
+use bench::nn::gemm::Start;
+use bench::nn::matmul::{Dense, Matrix, Precision, Scratch, backward, forward};
 use bench::nn::quant::{BLOCK, CODE, DoubleScales, Frozen, Nf4, Scales, Storage, dynamic_map};
 use half::bf16;
 use proptest::prelude::*;
@@ -128,6 +130,82 @@ fn quantized_scales_are_those_of_bitsandbytes_or_the_nearest_neighbour() {
     assert!(away.iter().all(|away| *away <= 1), "a code is no neighbour");
     // The fixture's README: 5 of bitsandbytes' codes are not the nearest ones.
     assert_eq!(away.iter().filter(|away| **away == 1).count(), 5);
+}
+
+/// What the child process of `instruction_sets` compares: parts of matrices of an odd width, in every storage.
+pub fn bits_of_every_storage() -> Vec<Vec<u32>> {
+    let values: Vec<f32> = (0..37 * 151).map(|i| (i as f32 * 0.37).sin() * (i % 97) as f32).collect();
+    let read = |storage| {
+        let mut out = vec![f32::NAN; 30 * 140];
+        Frozen::quantize(storage, 37, 151, &values).read(5, 30, 7, 140, &mut out, 140);
+        bits(&out)
+    };
+    ALL.map(read).into()
+}
+
+/// `y = x W^T`.
+fn product(precision: Precision, m: usize, x: &[f32], w: &impl Matrix) -> Vec<f32> {
+    let mut y = vec![f32::NAN; m * w.rows()];
+    forward(precision, m, x, w, &mut y, Start::Zero, &mut Scratch::default());
+    y
+}
+
+/// `dx = dy W`.
+fn gradient(precision: Precision, m: usize, dy: &[f32], w: &impl Matrix) -> Vec<f32> {
+    let mut dx = vec![f32::NAN; m * w.cols()];
+    backward(precision, m, dy, w, &mut dx, Start::Zero, &mut Scratch::default());
+    dx
+}
+
+#[test]
+fn a_product_of_quantized_weights_is_that_of_their_numbers_bit_for_bit() {
+    let (m, rows, cols) = (19, 83, 150);
+    let values: Vec<f32> = (0..rows * cols).map(|i| (i as f32 * 0.37).sin()).collect();
+    let x: Vec<f32> = (0..m * cols).map(|i| (i as f32 * 0.71).cos()).collect();
+    let dy = &x[..m * rows];
+    for storage in ALL {
+        let matrix = Frozen::quantize(storage, rows, cols, &values);
+        let numbers = whole(&matrix);
+        let dense = Dense { data: &numbers, rows, cols };
+        for precision in [Precision::F32, Precision::Bf16] {
+            let (found, wanted) = (product(precision, m, &x, &matrix), product(precision, m, &x, &dense));
+            assert!(bits(&found) == bits(&wanted), "{storage} {precision:?} forward");
+            let (found, wanted) = (gradient(precision, m, dy, &matrix), gradient(precision, m, dy, &dense));
+            assert!(bits(&found) == bits(&wanted), "{storage} {precision:?} backward");
+        }
+    }
+}
+
+#[test]
+fn a_product_of_nf4_weights_is_that_of_bitsandbytes() {
+    let Some(products) = Fixture::open("matmul_single") else { return };
+    let single = Fixture::open("nf4_single").unwrap();
+    let scales = Scales::Plain(single.floats("absmax"));
+    let matrix = Frozen::Nf4(Nf4::new(256, 512, single.bytes("packed"), scales));
+    let (x, y) = (products.floats("x"), products.floats("y"));
+    let size = y.iter().fold(0f32, |a, b| a.max(b.abs()));
+    for (found, wanted) in product(Precision::F32, 8, &x, &matrix).iter().zip(&y) {
+        assert!((found - wanted).abs() <= 1e-5 * size, "{found} is not {wanted}");
+    }
+}
+
+#[test]
+fn the_gradient_to_the_input_of_a_quantized_layer_is_that_of_f64_sums() {
+    let (m, rows, cols) = (5, 70, 130);
+    let values: Vec<f32> = (0..rows * cols).map(|i| (i as f32 * 0.37).sin()).collect();
+    let dy: Vec<f32> = (0..m * rows).map(|i| (i as f32 * 0.71).cos()).collect();
+    for storage in ALL {
+        let matrix = Frozen::quantize(storage, rows, cols, &values);
+        let w = whole(&matrix);
+        let dx = gradient(Precision::F32, m, &dy, &matrix);
+        for i in 0..m {
+            for j in 0..cols {
+                let wanted: f64 =
+                    (0..rows).map(|p| f64::from(dy[i * rows + p]) * f64::from(w[p * cols + j])).sum();
+                assert!((f64::from(dx[i * cols + j]) - wanted).abs() < 1e-4, "{storage} ({i}, {j})");
+            }
+        }
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn progress_line(stage: &Stage, done: u64, detail: &str) -> String {
         Some(total) => format!("{name}: {done} of {total} {unit}"),
         None => format!("{name}: {done} {unit}"),
     };
-    text.push_str(&format!(", {rate:.0} {unit}/s"));
+    text.push_str(&format!(", {} {unit}/s", of_rate(rate)));
     if let Some(left) = total.map(|total| total.saturating_sub(done) as f64 / rate)
         && left.is_finite()
     {
@@ -105,6 +105,11 @@ fn progress_line(stage: &Stage, done: u64, detail: &str) -> String {
         text.push_str(&format!("; {detail}"));
     }
     text
+}
+
+/// A rate in as many places as its size asks for: a step of a large model takes seconds.
+fn of_rate(rate: f64) -> String {
+    if rate < 9.95 { format!("{rate:.2}") } else { format!("{rate:.0}") }
 }
 
 /// A bar for the stage in work, and lines above it.
@@ -167,7 +172,7 @@ fn style(known_total: bool, unit: &str) -> ProgressStyle {
     };
     let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
         // A rate that cannot be written is not worth stopping for.
-        let _ = write!(out, "{:.0}/s", state.per_sec());
+        let _ = write!(out, "{}/s", of_rate(state.per_sec()));
     };
     ProgressStyle::with_template(&template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -81,7 +81,9 @@ pub(super) fn compute(
         shown = Some(prompt_record(&trained.shown, lessons.len() as u64 * u64::from(spec.epochs)));
         curve = trained.curve.iter().map(curve_point).collect();
         if let Some(trained) = model.adapter() {
-            let files = trained.to_peft(&backbone.record.name);
+            // As it was typed, so that PEFT finds it too.
+            let base = experiment.backbone.as_ref().map_or("", |named| &named.name);
+            let files = trained.to_peft(base);
             adapter = [(peft::CONFIG, files.config), (peft::WEIGHTS, files.weights)]
                 .map(|(name, bytes)| (format!("{ADAPTER}/{name}"), bytes))
                 .to_vec();

@@ -211,7 +211,7 @@ fn what(input: &Input<'_>, first: &Cell) -> String {
         Averaging::Batches { size } => format!("means over the means of batches of {size} users (quirk)"),
     };
     let ranker = input.rankings.first().and_then(|cell| cell.manifest.ranker.as_ref()).map(|ranker| {
-        let how = if ranker.tuned { "tuned to it" } else { "as it is" };
+        let how = if ranker.tuned { "tuned with LoRA" } else { "as it is" };
         format!(" {}, {how}, ranks the candidates again.", ranker.backbone.name)
     });
     let ranker = ranker.unwrap_or_default();

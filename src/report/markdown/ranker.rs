@@ -231,6 +231,10 @@ fn audit(ranker: &RankerSection) -> String {
     } else {
         format!("The two read-outs differ for {} of {} letters.", audit.differing(), audit.labels.len())
     };
+    let single = |ids: &[u32]| ids.len() == 1;
+    let unreadable = audit.labels.iter().any(|label| !single(&label.standalone));
+    let unreadable =
+        if unreadable { " Letters of several tokens on their own cannot be read that way." } else { "" };
     let read = if audit.reads_what_is_trained() {
         "the ids that training teaches"
     } else {
@@ -238,7 +242,7 @@ fn audit(ranker: &RankerSection) -> String {
     };
     format!(
         "## The letters\n\nTraining teaches the token that a letter is after the line break that ends a prompt (in context; the ids \
-         before it are {}). The reference reads the token of a letter on its own. {verdict} Scores are read {}: {read}.\n\n{}\n",
+         before it are {}). The reference reads the token of a letter on its own. {verdict}{unreadable} Scores are read {}: {read}.\n\n{}\n",
         ids(&audit.context),
         audit.read_out,
         table.0

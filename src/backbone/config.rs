@@ -51,8 +51,8 @@ pub struct ModelConfig {
     pub qkv_bias: bool,
     /// Whether each head of queries and keys goes through an RMSNorm before the rotation (Qwen 3).
     pub qk_norm: bool,
-    /// In at least one layer a position sees only this many last positions, itself included. Up to this length plain
-    /// causal attention is the same.
+    /// A position sees only this many last positions, itself included: in every layer of a Mistral, in some layers of a
+    /// Qwen. Up to this length plain causal attention is the same.
     pub sliding_window: Option<usize>,
     /// Positions that the model was made for.
     pub max_positions: usize,
@@ -214,7 +214,8 @@ impl ModelConfig {
         problems
     }
 
-    /// The most positions for which plain causal attention with these frequencies is what the model was made for.
+    /// The most positions for which the decoder does what the model was made for: within its positions, and within its window
+    /// where only some layers have one.
     #[must_use]
     pub fn longest_prompt(&self) -> usize {
         let positions = match self.rope.scaling {
@@ -223,7 +224,8 @@ impl ModelConfig {
             }
             _ => self.max_positions,
         };
-        positions.min(self.sliding_window.unwrap_or(usize::MAX))
+        let window = self.sliding_window.filter(|_| self.architecture != Architecture::Mistral);
+        positions.min(window.unwrap_or(usize::MAX))
     }
 
     /// How many numbers the weights have, biases and norms included.

@@ -31,14 +31,17 @@ const MAX_JSON_BYTES: u64 = 64 << 20;
 pub struct Folder {
     path: PathBuf,
     shards: Vec<String>,
-    index: Option<BTreeMap<String, String>>,
+    index: Option<Map>,
     revision: Option<String>,
 }
+
+/// Tensors to the files that hold them.
+type Map = BTreeMap<String, String>;
 
 /// What [`INDEX`] holds.
 #[derive(Debug, Deserialize)]
 struct Index {
-    weight_map: BTreeMap<String, String>,
+    weight_map: Map,
     #[serde(default)]
     metadata: Metadata,
 }
@@ -157,7 +160,7 @@ pub(super) fn is_sha256(text: &str) -> bool {
 }
 
 /// The files with weights of `path`, and the map of an index. One file goes before an index, as in transformers.
-fn shards(path: &Path) -> Result<(Vec<String>, Option<BTreeMap<String, String>>), Error> {
+fn shards(path: &Path) -> Result<(Vec<String>, Option<Map>), Error> {
     let index = path.join(INDEX);
     if path.join(WEIGHTS).is_file() || !index.is_file() {
         return Ok((vec![WEIGHTS.to_owned()], None));
@@ -167,7 +170,7 @@ fn shards(path: &Path) -> Result<(Vec<String>, Option<BTreeMap<String, String>>)
 }
 
 /// The tensors and files that an index names; the files are in the index's own folder.
-pub(super) fn read_index(path: &Path) -> Result<BTreeMap<String, String>, Error> {
+pub(super) fn read_index(path: &Path) -> Result<Map, Error> {
     let text = read_json(path)?;
     let problem = |problem: String| Error::Index { path: path.to_owned(), problem };
     let index: Index = serde_json::from_slice(&text).map_err(|error| problem(error.to_string()))?;

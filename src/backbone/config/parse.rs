@@ -32,7 +32,10 @@ pub(super) fn parse(text: &[u8]) -> Result<ModelConfig, Vec<String>> {
         Architecture::Qwen3 if !fields.has("head_dim") => 128,
         _ => hidden / heads,
     });
-    if fields.get("head_dim").is_none() && architecture != Architecture::Qwen3 && hidden % heads != 0 {
+    if fields.get("head_dim").is_none()
+        && architecture != Architecture::Qwen3
+        && !hidden.is_multiple_of(heads)
+    {
         fields.problem(format!("hidden_size {hidden} is not a multiple of num_attention_heads {heads}"));
     }
     let max_positions = fields.required_count("max_position_embeddings");

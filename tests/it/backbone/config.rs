@@ -98,7 +98,7 @@ fn a_description_is_read_in_full() {
     assert_eq!(read(LLAMA_32_1B), expected);
     let mistral = read(MISTRAL_7B);
     assert_eq!((mistral.architecture, mistral.sliding_window), (Architecture::Mistral, Some(4096)));
-    assert_eq!((mistral.longest_prompt(), mistral.max_positions), (4096, 32_768));
+    assert_eq!(mistral.longest_prompt(), 32_768, "all of its layers have the window, so it can be applied");
     let qwen = read(QWEN_25_05B);
     assert_eq!((qwen.architecture, qwen.qkv_bias, qwen.qk_norm), (Architecture::Qwen2, true, false));
     assert_eq!((qwen.sliding_window, qwen.longest_prompt()), (None, 32_768));
@@ -276,6 +276,12 @@ fn what_a_description_leaves_out_is_what_transformers_takes() {
         "all 24 layers are below max_window_layers"
     );
     assert_eq!(window(json!({"use_sliding_window": true, "max_window_layers": 20})), Some(32_768));
+    let slides = json!({"use_sliding_window": true, "max_window_layers": 20, "sliding_window": 100});
+    assert_eq!(
+        changed(QWEN_25_05B, slides).unwrap().longest_prompt(),
+        100,
+        "some layers have it, others not"
+    );
     assert_eq!(
         window(json!({"use_sliding_window": true, "layer_types": ["sliding_attention"]})),
         Some(32_768)

@@ -218,8 +218,11 @@ struct Values {
     retrieved: usize,
     ranked: Vec<u32>,
     k: u32,
-    rungs: Vec<(Rung, Option<String>, Option<Vec<u32>>, u64)>,
+    rungs: Vec<Ranks>,
 }
+
+/// A rung, its read-out, its ranks of R, and users with a tie.
+type Ranks = (Rung, Option<String>, Option<Vec<u32>>, u64);
 
 impl Values {
     fn new(retrieval: &StoredPart, part: &RankedPart, k: usize) -> Self {

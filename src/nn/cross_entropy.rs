@@ -71,12 +71,7 @@ pub fn loss_and_gradients(inputs: Inputs<'_>, gradients: Gradients<'_>, workspac
 ///
 /// # Panics
 /// As [`loss_and_gradients`].
-pub fn weighted(
-    inputs: Inputs<'_>,
-    gradients: Gradients<'_>,
-    share: f32,
-    workspace: &mut Workspace,
-) -> f64 {
+pub fn weighted(inputs: Inputs<'_>, gradients: Gradients<'_>, share: f32, workspace: &mut Workspace) -> f64 {
     let Inputs { width: d, hidden, weight, bias, labels } = inputs;
     let (m, v) = (labels.len(), bias.len());
     assert!(

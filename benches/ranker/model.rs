@@ -61,17 +61,12 @@ impl Kernel for MultiplyAdds {
     }
 }
 
-/// Fused multiply-adds in registers on all threads, the best of several runs, in GFLOP/s.
-pub fn peak() -> f64 {
+/// GFLOP/s of fused multiply-adds in registers on all threads, over `rounds` times 3 ms.
+fn peak(rounds: usize) -> f64 {
     let threads = rayon::current_num_threads();
-    let once = || {
-        let start = Instant::now();
-        parallel::each(threads, |_| {
-            black_box(dispatch(MultiplyAdds));
-        });
-        (threads * 10 * 1_000_000 * 16 * 2) as f64 / start.elapsed().as_secs_f64() / 1e9
-    };
-    (0..20).map(|_| once()).fold(0.0, f64::max)
+    let start = Instant::now();
+    parallel::each(threads, |_| (0..rounds).for_each(|_| drop(black_box(dispatch(MultiplyAdds)))));
+    (rounds * threads * 10 * 1_000_000 * 16 * 2) as f64 / start.elapsed().as_secs_f64() / 1e9
 }
 
 /// `n` prompts of `length` tokens that share nothing.
@@ -102,18 +97,32 @@ fn reset_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Best and median of `repeats` runs after one that is not counted, in seconds.
-fn time(repeats: usize, mut work: impl FnMut()) -> (f64, f64) {
+/// Runs after one that is not counted.
+struct Runs {
+    /// Best, in seconds.
+    best: f64,
+    median: f64,
+    /// Median share of the peak that was measured just before and after a run: where other programs take their part of the
+    /// processor, they take it from both.
+    share: f64,
+}
+
+fn time(repeats: usize, flops: f64, mut work: impl FnMut()) -> Runs {
     work();
-    let mut seconds: Vec<f64> = (0..repeats)
-        .map(|_| {
-            let start = Instant::now();
-            work();
-            start.elapsed().as_secs_f64()
-        })
-        .collect();
+    let (mut seconds, mut shares) = (Vec::new(), Vec::new());
+    let mut before = peak(30);
+    for _ in 0..repeats {
+        let start = Instant::now();
+        work();
+        let taken = start.elapsed().as_secs_f64();
+        let after = peak(30);
+        seconds.push(taken);
+        shares.push(2.0 * flops / taken / 1e9 / (before + after));
+        before = after;
+    }
     seconds.sort_by(f64::total_cmp);
-    (seconds[0], seconds[repeats / 2])
+    shares.sort_by(f64::total_cmp);
+    Runs { best: seconds[0], median: seconds[repeats / 2], share: shares[repeats / 2] }
 }
 
 /// Print the table. `BENCH_REPEATS` (3) runs are timed of each; `BENCH_ROWS` names rows, `;` between them.
@@ -121,9 +130,9 @@ pub fn report() {
     let repeats = std::env::var("BENCH_REPEATS").ok().and_then(|n| n.parse().ok()).unwrap_or(3usize).max(1);
     let chosen = std::env::var("BENCH_ROWS").unwrap_or_default();
     let config = shape();
-    let peak = peak();
+    let best_peak = (0..20).map(|_| peak(1)).fold(0.0, f64::max);
     println!(
-        "Llama of {:.0} million random weights, {} threads, {}, peak of multiply-adds {peak:.0} GFLOP/s",
+        "Llama of {:.0} million random weights, {} threads, {}, peak of f32 multiply-adds {best_peak:.0} GFLOP/s",
         config.parameters() as f64 / 1e6,
         rayon::current_num_threads(),
         instruction_set()
@@ -132,10 +141,8 @@ pub fn report() {
         "{:<64}{:>8}{:>8}{:>9}{:>9}{:>10}",
         "what", "best s", "median", "GFLOP/s", "of peak", "peak MiB"
     );
-    let row = |name: &str, flops: f64, (best, median): (f64, f64)| {
-        let rate = flops / best / 1e9;
-        let share = 100.0 * rate / peak;
-        let memory = peak_memory();
+    let row = |name: &str, flops: f64, Runs { best, median, share }: Runs| {
+        let (rate, share, memory) = (flops / best / 1e9, 100.0 * share, peak_memory());
         println!("{name:<64}{best:>8.3}{median:>8.3}{rate:>9.0}{share:>8.0}%{memory:>10.0}");
     };
     for (kind, storage, precision) in [
@@ -161,10 +168,11 @@ pub fn report() {
             let letters: Vec<u32> = (300..320).collect();
             let mut workspace = Workspace::default();
             reset_peak();
-            let seconds = time(repeats, || {
+            let flops = forward_flops(&config, &batch);
+            let runs = time(repeats, flops, || {
                 black_box(decoder.letter_scores(&batch, &letters, None, &mut workspace));
             });
-            row(score, forward_flops(&config, &batch), seconds);
+            row(score, flops, runs);
         }
         let prompts = prompts(2, 1024, config.vocab);
         let batch = Batch::new(&prompts.iter().map(Vec::as_slice).collect::<Vec<_>>(), 2);
@@ -179,7 +187,9 @@ pub fn report() {
             let mut workspace = Workspace::default();
             reset_peak();
             let labels = [310, 2, 311, 2];
-            let seconds = time(repeats, || {
+            // Backwards, products cost as much again and attention two and a half times; recomputing is not counted.
+            let flops = 2.0 * forward_flops(&config, &batch);
+            let runs = time(repeats, flops, || {
                 let step = Step { dropout: Some(7), labels: 4, checkpoint };
                 let loss = decoder.loss_and_gradients(
                     &batch,
@@ -191,8 +201,7 @@ pub fn report() {
                 );
                 black_box(loss);
             });
-            // Backwards, products cost as much again and attention two and a half times; recomputing is not counted.
-            row(name, 2.0 * forward_flops(&config, &batch), seconds);
+            row(name, flops, runs);
         }
     }
     for (hidden, layers, vocab) in [(64, 4, 2000), (128, 4, 2000), (256, 6, 8000)] {
@@ -221,12 +230,12 @@ pub fn report() {
         let mut gradients = vec![0.0; model.weights.len()];
         let mut workspace = Workspace::default();
         reset_peak();
-        let seconds = time(20 * repeats, || {
+        let flops = 3.0 * (forward_flops(&config, &batch) + (2 * asked * hidden * vocab) as f64);
+        let runs = time(5 * repeats, flops, || {
             gradients.fill(0.0);
             let loss = model.loss_and_gradients(&batch, &labels, asked, &mut gradients, &mut workspace);
             black_box(loss);
         });
-        let head = (2 * asked * hidden * vocab) as f64;
-        row(&name, 3.0 * (forward_flops(&config, &batch) + head), seconds);
+        row(&name, flops, runs);
     }
 }

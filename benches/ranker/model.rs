@@ -62,7 +62,7 @@ impl Kernel for MultiplyAdds {
 }
 
 /// GFLOP/s of fused multiply-adds in registers on all threads, over `rounds` times 3 ms.
-fn peak(rounds: usize) -> f64 {
+pub fn peak(rounds: usize) -> f64 {
     let threads = rayon::current_num_threads();
     let start = Instant::now();
     parallel::each(threads, |_| (0..rounds).for_each(|_| drop(black_box(dispatch(MultiplyAdds)))));

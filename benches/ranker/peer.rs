@@ -48,7 +48,7 @@ pub fn report() {
     let count = number("BENCH_PROMPTS", 256);
     println!(
         "Llama of 134 million random weights; {count} prompts in spread; peak of multiply-adds {:.0} GFLOP/s",
-        peak()
+        peak(100)
     );
     println!(
         "{:<14}{:>9}{:>9}{:>9}  {:<22}{:>9}{:>9}{:>8}{:>8}",

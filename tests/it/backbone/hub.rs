@@ -648,7 +648,7 @@ fn the_environment_says_where_models_are() {
     .unwrap();
     assert_eq!((hub.endpoint.as_str(), hub.offline), ("https://mirror.example", true));
     assert_eq!(hub.token, Token::new("hf_x"));
-    assert_eq!(read(&[("HF_HUB_OFFLINE", "0")]).unwrap().offline, false);
+    assert!(!read(&[("HF_HUB_OFFLINE", "0")]).unwrap().offline);
     assert_eq!(
         message(read(&[("HF_ENDPOINT", "http://me:secret@mirror.example")])),
         "the address in HF_ENDPOINT is plain http to another machine; expected https://HOST, or http:// with a loopback host such as \

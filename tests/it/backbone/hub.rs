@@ -736,3 +736,49 @@ fn two_fetches_at_once_download_each_file_once() {
     let files = server.seen().iter().filter(|request| request.path.contains("/resolve/")).count();
     assert_eq!(files, 4);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_disk_without_room_is_told_before_the_weights_come() {
+    let files = one_file();
+    let server = Server::start({
+        let files = files.clone();
+        move |request, to| {
+            if request.path != LISTING {
+                return answer(&files, request, to);
+            }
+            let mut listing = listing(&files);
+            for file in listing["siblings"].as_array_mut().unwrap() {
+                if file["lfs"].is_object() {
+                    file["lfs"]["size"] = json!(1u64 << 60);
+                }
+            }
+            to.whole(listing.to_string().as_bytes());
+        }
+    });
+    let cache = tempfile::tempdir().unwrap();
+    let text = message(get(&hub(&server, cache.path())));
+    let start = format!(
+        "{NAME}: 1152921504606846976 bytes are still to be downloaded into {}, but only ",
+        cache.path().display()
+    );
+    let end = " are free there; free some space, or set HF_HUB_CACHE to a folder on another disk";
+    assert!(text.starts_with(&start) && text.ends_with(end), "{text}");
+    assert!(!paths(&server).contains(&"model.safetensors".to_owned()));
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_names_the_variable_to_set() {
+    let full = Error::from(bench::fetch::Error::DiskFull { path: "/c/blobs/x.part".into() });
+    assert_eq!(
+        full.to_string(),
+        "write /c/blobs/x.part: no space is left on the disk; free some, or set HF_HUB_CACHE to a folder on another disk (what has \
+         arrived is kept)"
+    );
+    let (server, folder) = (serve(one_file()), tempfile::tempdir().unwrap());
+    let file = folder.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    let text = message(get(&hub(&server, &file)));
+    assert!(text.ends_with(" (HF_HUB_CACHE names the folder of models)"), "{text}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"in the way");
+}

@@ -13,6 +13,7 @@ pub mod experiment;
 pub mod fetch;
 pub mod nn;
 pub mod pipeline;
+pub mod pretrain;
 pub mod prompt;
 pub mod rank;
 pub mod report;

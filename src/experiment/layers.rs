@@ -7,6 +7,7 @@ use figment::value::{Dict, Map};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde_json::Value;
 
+use super::pretrain_spec::EMBEDDED_PREFIX;
 use super::problem::Place;
 use super::resolved::Origin;
 use super::schema::{Default, Lit, Spec, When};
@@ -84,6 +85,9 @@ impl Merged {
             When::Always => Some(true),
             When::Is(key, value) => self.text(key).map(|found| found == value),
             When::Backbone => Some(self.get("backbone.name").is_some()),
+            When::Embedded => {
+                Some(self.text("backbone.name").is_some_and(|name| name.starts_with(EMBEDDED_PREFIX)))
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod files;
 mod layers;
 mod load;
 mod outside;
+mod pretrain_spec;
 mod problem;
 mod ranker_spec;
 mod raw;
@@ -29,6 +30,7 @@ pub use self::dataset_spec::*;
 pub use self::evaluation_spec::{Averaging, EvaluationSpec, HistoryMask, SelectBy, SelectMetric};
 pub use self::load::Loaded;
 pub use self::outside::{ENV_PREFIX, Override, PROGRAM_VARIABLES};
+pub use self::pretrain_spec::{EMBEDDED_PREFIX, PretrainSpec};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::ranker_spec::{
     BackboneSpec, CandidateOrder, Checkpointing, ComputeType, LoraTarget, OverlongPrompts, Quantization,
@@ -56,6 +58,8 @@ pub struct Experiment {
     pub evaluation: EvaluationSpec,
     /// The language model of the second stage, if there is one.
     pub backbone: Option<BackboneSpec>,
+    /// How the backbone is pre-trained; present exactly where `backbone` is a built-in one.
+    pub pretrain: Option<PretrainSpec>,
     /// The second stage; present exactly where `backbone` is.
     pub ranker: Option<RankerSpec>,
     /// The preset that quirk settings started from.

@@ -63,6 +63,7 @@ fn describe(spec: &Spec) -> SettingDoc {
         When::Always => String::new(),
         When::Is(key, value) => format!("{key} = {value:?}"),
         When::Backbone => "(with a backbone)".to_owned(),
+        When::Embedded => "(with a built-in backbone)".to_owned(),
     };
     SettingDoc { key: spec.key, expected: spec.kind.describe(), default, reference, applies, doc: spec.doc }
 }

@@ -13,7 +13,7 @@ use super::raw::Layer;
 use super::schema::{Default, When};
 use super::settings;
 use super::{
-    BackboneSpec, EvaluationSpec, Experiment, Loaded, Origin, Override, ProtocolPreset, RankerSpec, Resolved,
+    BackboneSpec, EvaluationSpec, Experiment, Loaded, Origin, Override, PretrainSpec, ProtocolPreset, RankerSpec, Resolved,
     RetrieverSpec, Setting, check, outside, rules,
 };
 use crate::seed::Seed;
@@ -142,6 +142,12 @@ impl Sieve {
                     self.problems
                         .push(Problem::new(place, message).help("write backbone.name, or remove it"));
                 }
+                When::Embedded if self.broken.contains("backbone.name") => {}
+                When::Embedded => {
+                    let message = format!("{key} is a setting of a built-in backbone, but there is none");
+                    let help = "write a backbone.name such as \"embedded:tiny\", or remove it";
+                    self.problems.push(Problem::new(place, message).help(help));
+                }
                 When::Always => {}
             }
         }
@@ -175,6 +181,7 @@ struct Sections {
     retriever: RetrieverSpec,
     evaluation: EvaluationSpec,
     backbone: Option<BackboneSpec>,
+    pretrain: Option<PretrainSpec>,
     ranker: Option<RankerSpec>,
 }
 
@@ -192,6 +199,7 @@ fn build(path: &Path, merged: &Merged) -> Result<Experiment, String> {
         retriever: sections.retriever,
         evaluation: sections.evaluation,
         backbone: sections.backbone,
+        pretrain: sections.pretrain,
         ranker: sections.ranker,
         protocol: sections.protocol,
         resolved: Resolved { settings: settings::all().filter_map(|spec| setting(spec.key)).collect() },

@@ -166,6 +166,8 @@ pub(super) enum When {
     Is(&'static str, &'static str),
     /// Where there is a `backbone.name`.
     Backbone,
+    /// Where `backbone.name` is a built-in backbone's.
+    Embedded,
 }
 
 /// One row of the table.

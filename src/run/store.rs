@@ -91,7 +91,8 @@ enum Broken {
 
 impl<C: Stage> Store<C> {
     /// The stage `C` of the store at `root`. Nothing is touched yet; see [`atomic::check_writable`].
-    pub(super) fn at(root: PathBuf) -> Self {
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
         Self { root, stage: PhantomData }
     }
 

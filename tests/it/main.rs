@@ -8,6 +8,7 @@ mod eval;
 mod experiment;
 mod fetch;
 mod nn;
+mod pretrain;
 mod prompt;
 mod rank;
 mod report;

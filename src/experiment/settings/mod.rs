@@ -1,6 +1,7 @@
 //! The table of settings: the one place that says which exist.
 
 mod dataset;
+mod pretrain;
 mod ranker;
 mod retriever;
 
@@ -15,7 +16,7 @@ use super::schema::{
 pub(super) const DATASETS: &[&str] = &["ml-100k", "beauty", "games", "synthetic", "csv", "recbole"];
 
 /// The sections of a file, in the order in which they are printed.
-pub(super) const SECTIONS: &[&str] = &["dataset", "retriever", "evaluation", "backbone", "ranker"];
+pub(super) const SECTIONS: &[&str] = &["dataset", "retriever", "evaluation", "backbone", "ranker", "pretrain"];
 
 /// Settings of one file, not of the experiment: they are not inherited, and the environment and the command
 /// line cannot give them.
@@ -68,7 +69,7 @@ const EVALUATION: &[Spec] = &[
 
 /// Every setting, in the order in which they are printed.
 pub(super) fn all() -> impl Iterator<Item = &'static Spec> {
-    [TOP, dataset::ROWS, retriever::ROWS, EVALUATION, ranker::ROWS].into_iter().flatten()
+    [TOP, dataset::ROWS, retriever::ROWS, EVALUATION, ranker::ROWS, pretrain::ROWS].into_iter().flatten()
 }
 
 /// The row of a dotted key.

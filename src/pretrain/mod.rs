@@ -1,0 +1,227 @@
+//! Built-in backbones: small language models of the Qwen 2 architecture that are pre-trained here, from the titles and the
+//! training interactions of a dataset alone.
+//!
+//! A stage of the run store: the cell is a folder in Hugging Face's format, named by the hash of what its content depends on
+//! (settings, titles, split, version of the recipe), and made once for all experiments and seeds that ask for it. Validation
+//! and test items of a user are never targets, and never part of a text about that user; their titles are known, as all
+//! titles are.
+
+mod cell;
+mod error;
+mod geometry;
+pub mod init;
+pub mod lessons;
+mod tokenizer;
+pub mod train;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde_json::json;
+
+pub use cell::{PRETRAIN_STAGE_VERSION, PretrainedCell};
+pub use error::Error;
+pub use geometry::Geometry;
+pub use tokenizer::train as train_tokenizer;
+
+use crate::backbone::ModelConfig;
+use crate::backbone::decoder::FullModel;
+use crate::data::Split;
+use crate::events::{Event, Interrupt, Reporter};
+use crate::experiment::{EMBEDDED_PREFIX, EvaluationSpec, Experiment, PretrainSpec, RankerSpec};
+use crate::prompt::Tokenizer;
+use crate::run::{
+    self, CellKey, CodeRecord, DatasetRecord, Expected, Found, MANIFEST_VERSION, Machine, Manifest, Store,
+    Times, TrainingRecord, atomic,
+};
+use crate::seed::Seed;
+
+/// A built-in backbone for one dataset: what it is made of.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Which.
+    pub geometry: Geometry,
+    /// How it is taught.
+    pub spec: &'a PretrainSpec,
+    /// Titles; index i is item i + 1.
+    pub titles: &'a [String],
+    /// Only `train` of it is read.
+    pub split: &'a Split,
+    /// What the manifest says of the data.
+    pub dataset: &'a DatasetRecord,
+    /// Labels that prompts may have.
+    pub labels: usize,
+    /// Items of history in a prompt.
+    pub history_items: usize,
+    /// Tokens at which a title is cut.
+    pub title_tokens: usize,
+}
+
+impl<'a> Request<'a> {
+    /// What an experiment asks for; `None` where its backbone comes from files, or where it has none.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a name such as `embedded:huge`.
+    pub fn of(
+        experiment: &'a Experiment,
+        titles: &'a [String],
+        split: &'a Split,
+        dataset: &'a DatasetRecord,
+    ) -> Result<Option<Self>, Error> {
+        let Experiment { backbone, pretrain, ranker, evaluation, .. } = experiment;
+        let (Some(backbone), Some(spec), Some(ranker)) = (backbone, pretrain, ranker) else {
+            return Ok(None);
+        };
+        let geometry = Geometry::of(&backbone.name).ok_or_else(|| unknown(&backbone.name))?;
+        let labels = labels(evaluation, ranker);
+        let (history_items, title_tokens) = (ranker.history_items as usize, ranker.title_tokens as usize);
+        Ok(Some(Self { geometry, spec, titles, split, dataset, labels, history_items, title_tokens }))
+    }
+
+    /// What the weights depend on, hashed: the name of the cell.
+    #[must_use]
+    pub fn key(&self) -> CellKey {
+        cell::key(&json!({
+            "backbone": self.geometry.name(),
+            "settings": self.spec,
+            "titles": run::sha256_hex(json!(self.titles).to_string().as_bytes()),
+            "split": self.split.fingerprint,
+            "labels": self.labels,
+            "history_items": self.history_items,
+            "title_tokens": self.title_tokens,
+        }))
+    }
+
+    /// Tokens to read.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.spec.tokens.unwrap_or_else(|| self.geometry.tokens())
+    }
+}
+
+/// Whether a `backbone.name` asks for a built-in backbone.
+#[must_use]
+pub fn is_built_in(name: &str) -> bool {
+    name.starts_with(EMBEDDED_PREFIX)
+}
+
+fn unknown(name: &str) -> Error {
+    let known: Vec<&str> = Geometry::ALL.into_iter().map(Geometry::name).collect();
+    Error::Unknown { name: name.to_owned(), known: known.join(" and ") }
+}
+
+fn labels(evaluation: &EvaluationSpec, ranker: &RankerSpec) -> usize {
+    (evaluation.candidates as usize).max(ranker.negatives as usize + 1)
+}
+
+/// The folder of the backbone, pre-trained now unless it is stored already.
+///
+/// # Errors
+/// If it cannot be made or stored, or if somebody interrupts.
+pub fn ensure(
+    request: &Request<'_>,
+    root: impl Into<PathBuf>,
+    experiment: &str,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<PathBuf, Error> {
+    let store: Store<PretrainedCell> = Store::at(root.into());
+    let key = request.key();
+    let name = request.geometry.name();
+    let expected = Expected { seed: request.spec.seed, retriever: name, dataset: request.dataset };
+    match store.load_as(&key, Some(&expected))? {
+        Found::Complete(_) => {
+            reporter.emit(Event::Note(&format!("{name}: stored already as {key}")));
+            return Ok(store.cell_dir(&key));
+        }
+        Found::Missing => {}
+        Found::Damaged(damage) => reporter.emit(Event::Warning(&damage.to_string())),
+    }
+    // Four bytes a weight, twice over for what goes with it.
+    atomic::check_room(store.root(), &store.cell_dir(&key), 16 << 20)?;
+    reporter.emit(Event::Note(&format!("{name}: pre-training on {}", request.dataset.name)));
+    let cell = pretrain(request, experiment, reporter, interrupt)?;
+    Ok(store.save_with(&key, &cell, &[])?)
+}
+
+/// Teach a backbone.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn pretrain(
+    request: &Request<'_>,
+    experiment: &str,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<PretrainedCell, Error> {
+    let (started, clock) = (run::now(), Instant::now());
+    let spec = request.spec;
+    let seed = Seed::new(spec.seed);
+    let bytes = tokenizer::train(request.titles, request.labels, spec.vocabulary as usize)?;
+    let tokenizer = Tokenizer::from_bytes("tokenizer.json", &bytes, None)?;
+    let (Some(bos), Some(eos)) = (tokenizer.bos(), tokenizer.eos()) else {
+        return Err(Error::Tokenizer(format!("no {} or no {}", tokenizer::BOS, tokenizer::EOS)));
+    };
+    let config = request.geometry.config(tokenizer.vocab_size(), bos, eos);
+    let sizes = (request.labels, request.history_items, request.title_tokens);
+    let teacher = lessons::Teacher::new(&tokenizer, request.titles, request.split, sizes)?;
+    let mut model = FullModel::zeros(&config);
+    init::start(&mut model, &teacher.roles(), seed);
+    let schedule = train::Schedule {
+        tokens: request.tokens(),
+        step_tokens: spec.step_tokens as usize,
+        learning_rate: spec.learning_rate,
+        warmup_steps: spec.warmup_steps,
+        ..train::Schedule::default()
+    };
+    let curve = train::teach(&mut model, &teacher, &schedule, seed, reporter, interrupt)?;
+    let manifest = manifest(request, experiment, &config, &curve, (started, clock.elapsed().as_secs_f64()));
+    Ok(PretrainedCell {
+        manifest,
+        config: config.to_json().into_bytes(),
+        weights: model.to_weights().to_bytes()?,
+        tokenizer: bytes,
+        curve,
+    })
+}
+
+fn manifest(
+    request: &Request<'_>,
+    experiment: &str,
+    config: &ModelConfig,
+    curve: &[train::Point],
+    (started, seconds): (String, f64),
+) -> Manifest {
+    let steps = curve.last().map_or(0, |point| point.step);
+    Manifest {
+        version: MANIFEST_VERSION,
+        stage: String::new(),
+        key: String::new(),
+        experiments: vec![experiment.to_owned()],
+        retriever: request.geometry.name().to_owned(),
+        seed: request.spec.seed,
+        dataset: request.dataset.clone(),
+        code: CodeRecord::here(PRETRAIN_STAGE_VERSION),
+        machine: Machine::here(rayon::current_num_threads()),
+        times: Times {
+            started,
+            finished: run::now(),
+            wall_seconds: BTreeMap::from([("train".to_owned(), seconds)]),
+        },
+        peak_memory_bytes: run::peak_memory_bytes(),
+        training: Some(TrainingRecord {
+            selected_by: "nothing: the last weights are kept".to_owned(),
+            best_step: steps,
+            best_metric: 0.0,
+            steps,
+            epochs: 0,
+            stop_reason: format!("all {} tokens are read", request.tokens()),
+            last_loss: curve.last().map(|point| point.loss),
+            parameters: Some(config.parameters()),
+        }),
+        ranker: None,
+        limit: None,
+        files: BTreeMap::new(),
+    }
+}

@@ -44,8 +44,9 @@ pub struct Report {
     pub summary: Summary,
     /// Ours beside the published numbers of the same method on the same dataset.
     pub comparisons: Vec<Comparison>,
-    /// The second stage, if the experiment has one.
-    #[serde(default)]
+    /// The second stage, if the experiment has one; left out where it has none, so that reports of the first stage alone are
+    /// as they were before there was a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranker: Option<RankerSection>,
     /// Every setting with its origin.
     pub settings: Vec<SettingRecord>,

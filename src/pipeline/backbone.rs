@@ -1,17 +1,20 @@
 //! The language models of experiments: where they come from, what they are, and how they get into memory.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::Error;
 use super::record::word;
+use super::{Error, Prepared};
 use crate::backbone::hub::{self, Hub, Source};
 use crate::backbone::{self, Decoder, Folder, ModelConfig};
 use crate::events::{Event, Interrupt, Reporter};
-use crate::experiment::{BackboneSpec, ComputeType, Quantization};
+use crate::experiment::{BackboneSpec, ComputeType, Experiment, Quantization};
 use crate::nn::matmul::Precision;
 use crate::nn::quant::Storage;
+use crate::pretrain::{self, PretrainedCell, Request};
 use crate::prompt::{self, Tokenizer};
-use crate::run::{BackboneRecord, sha256_hex};
+use crate::report::thousands;
+use crate::run::{BackboneRecord, CellKey, Store, sha256_hex};
 
 /// Where the weights of a backbone come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +23,17 @@ pub enum BackboneSource {
     Hub,
     /// A folder on this machine.
     Folder,
+    /// Built in: pre-trained here on the experiment's own data, once, as a stage of the store.
+    Embedded,
 }
 
 impl BackboneSource {
     /// What `backbone.name` means.
     #[must_use]
     pub fn of(name: &str) -> Self {
+        if pretrain::is_built_in(name) {
+            return Self::Embedded;
+        }
         match Source::of(name) {
             Source::Repository(_) => Self::Hub,
             Source::Folder(_) => Self::Folder,
@@ -38,19 +46,22 @@ impl BackboneSource {
         match self {
             Self::Hub => "hub",
             Self::Folder => "folder",
+            Self::Embedded => "embedded",
         }
     }
 }
 
-/// A backbone whose files are there, before its weights are read.
+/// A backbone whose files are there, or that can be made, before its weights are read.
 #[derive(Debug)]
 pub struct Located {
     /// Where it comes from.
     pub source: BackboneSource,
-    /// Its shape.
+    /// Its shape; of a built-in one that is not made yet, with the largest vocabulary that it may get.
     pub config: ModelConfig,
-    /// Its files.
-    pub folder: Folder,
+    /// Tokens that a built-in one reads when it is made; 0 for others.
+    pub pretraining_tokens: u64,
+    /// Its files; none for a built-in one.
+    folder: Option<Folder>,
     identity: OnceLock<String>,
 }
 
@@ -60,57 +71,102 @@ impl Located {
     /// # Errors
     /// If a file is missing or describes a model that cannot be run here.
     pub fn find(spec: &BackboneSpec) -> Result<Self, backbone::Error> {
-        let source = BackboneSource::of(&spec.name);
         let folder = hub::find(&spec.name, spec.revision.as_deref(), &Hub::from_env()?)?;
-        Ok(Self { source, config: folder.config()?, folder, identity: OnceLock::new() })
+        Ok(Self {
+            source: BackboneSource::of(&spec.name),
+            config: folder.config()?,
+            pretraining_tokens: 0,
+            folder: Some(folder),
+            identity: OnceLock::new(),
+        })
     }
 
-    /// SHA-256, in hex, over the hashes of every file that a result depends on. The files are hashed once.
+    /// The built-in backbone that an experiment asks for on its data, if it asks for one.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn built_in(experiment: &Experiment, data: &Prepared) -> Result<Option<Self>, pretrain::Error> {
+        let found = |request: Request<'_>| {
+            let most = request.spec.vocabulary as usize;
+            Self {
+                source: BackboneSource::Embedded,
+                config: request.geometry.config(most, 0, 1),
+                pretraining_tokens: request.tokens(),
+                folder: None,
+                // What it will be follows from what it is made of.
+                identity: OnceLock::from(request.key().as_str().to_owned()),
+            }
+        };
+        Ok(request(experiment, data)?.map(found))
+    }
+
+    /// SHA-256, in hex, over what a result depends on: the hashes of the files, which are read once, or what a built-in
+    /// backbone is made of.
     ///
     /// # Errors
     /// If a file cannot be read, or somebody interrupts.
     pub fn identity(&self, interrupt: &Interrupt) -> Result<&str, backbone::Error> {
-        if let Some(identity) = self.identity.get() {
-            return Ok(identity);
-        }
-        let hashes = self.folder.hashes(interrupt)?;
+        let (None, Some(folder)) = (self.identity.get(), &self.folder) else {
+            return Ok(self.identity.get().map_or("", String::as_str));
+        };
+        let hashes = folder.hashes(interrupt)?;
         let text: String = hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
         Ok(self.identity.get_or_init(|| sha256_hex(text.as_bytes())))
     }
 
-    /// Read weights and tokenizer.
+    /// Whether a built-in backbone has still to be made, and stored at `runs`.
+    #[must_use]
+    pub fn is_to_be_made(&self, runs: &Path) -> bool {
+        let store: Store<PretrainedCell> = Store::at(runs.to_owned());
+        let key = self.identity.get().and_then(|key| CellKey::from_hex(key));
+        self.folder.is_none() && key.is_some_and(|key| !store.is_complete(&key))
+    }
+
+    /// Read weights and tokenizer. A built-in backbone is taken from the store at `runs`, or made and stored there.
     ///
     /// # Errors
     /// If they cannot be read, contradict the description, or do not belong together.
     pub fn load(
         &self,
-        spec: &BackboneSpec,
+        (experiment, data): (&Experiment, &Prepared),
+        runs: &Path,
         reporter: &dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<Backbone, Error> {
+        let spec = experiment.backbone.as_ref().ok_or(Error::NoBackbone)?;
+        let folder = match &self.folder {
+            Some(folder) => folder.clone(),
+            None => {
+                let request = request(experiment, data)?.ok_or(Error::NoBackbone)?;
+                let path = pretrain::ensure(&request, runs, &experiment.name, reporter, interrupt)?;
+                Folder::open(&path)?
+            }
+        };
+        let config = folder.config()?;
         // The tokenizer is small: what is wrong with it is told before the weights are read.
-        let mut tokenizer = Tokenizer::from_file(&self.folder.tokenizer())?;
-        prompt::check_vocabulary(&tokenizer, self.config.vocab)?;
-        if let (None, Some(eos)) = (tokenizer.eos(), self.config.eos.first()) {
+        let mut tokenizer = Tokenizer::from_file(folder.tokenizer())?;
+        prompt::check_vocabulary(&tokenizer, config.vocab)?;
+        if let (None, Some(eos)) = (tokenizer.eos(), config.eos.first()) {
             tokenizer = tokenizer.with_eos(*eos);
         }
         let identity = self.identity(interrupt)?.to_owned();
-        let weights = backbone::load(&self.folder, storage(spec), reporter, interrupt)?;
+        let weights = backbone::load(&folder, storage(spec), reporter, interrupt)?;
         let bytes = weights.bytes() as u64;
-        let parameters = self.config.parameters();
+        let parameters = config.parameters();
         reporter.emit(Event::Note(&format!(
-            "{}: {parameters} parameters in {:.2} GiB",
+            "{}: {} parameters in {:.2} GiB",
             spec.name,
+            thousands(parameters),
             bytes as f64 / f64::from(1 << 30)
         )));
         let record = BackboneRecord {
-            name: spec.name.clone(),
-            revision: self.folder.revision().map(str::to_owned).or_else(|| spec.revision.clone()),
+            name: self.shown_name(spec),
+            revision: folder.revision().map(str::to_owned).or_else(|| spec.revision.clone()),
             source: self.source.name().to_owned(),
             identity,
-            architecture: self.config.architecture.name().to_owned(),
+            architecture: config.architecture.name().to_owned(),
             parameters,
-            vocabulary: self.config.vocab as u64,
+            vocabulary: config.vocab as u64,
             quantization: word(&spec.quantization),
             compute_type: word(&spec.compute_type),
             bytes,
@@ -121,6 +177,21 @@ impl Located {
         };
         Ok(Backbone { decoder: Decoder::new(weights, precision), tokenizer: Arc::new(tokenizer), record })
     }
+
+    /// The name in results: a repository's, or a folder's without the folders above it, which are private to a machine.
+    fn shown_name(&self, spec: &BackboneSpec) -> String {
+        let folder = self.folder.as_ref().filter(|_| self.source == BackboneSource::Folder);
+        let own = folder.and_then(|folder| folder.path().file_name());
+        own.map_or_else(|| spec.name.clone(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// What a built-in backbone is made of.
+fn request<'a>(
+    experiment: &'a Experiment,
+    data: &'a Prepared,
+) -> Result<Option<Request<'a>>, pretrain::Error> {
+    Request::of(experiment, &data.titles, &data.split, &data.record)
 }
 
 /// A backbone in memory.

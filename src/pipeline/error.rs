@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{backbone, baseline, data, prompt, rank, report, retrieve, run};
+use crate::{backbone, baseline, data, pretrain, prompt, rank, report, retrieve, run};
 
 /// A failure of some stage, in that stage's own words.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,9 @@ pub enum Error {
     /// What describes the backbone is not what it should be.
     #[error(transparent)]
     BackboneFiles(Arc<backbone::Error>),
+    /// A built-in backbone cannot be made.
+    #[error(transparent)]
+    Pretrain(Box<pretrain::Error>),
     /// Prompts cannot be made.
     #[error(transparent)]
     Prompt(#[from] prompt::Error),
@@ -90,16 +93,22 @@ pub enum Error {
     },
 }
 
+impl From<pretrain::Error> for Error {
+    fn from(error: pretrain::Error) -> Self {
+        Self::Pretrain(Box::new(error))
+    }
+}
+
 impl Error {
     /// Whether somebody asked to stop.
     #[must_use]
-    pub const fn is_interrupt(&self) -> bool {
-        matches!(
-            self,
-            Self::Retrieve(retrieve::Error::Interrupted)
-                | Self::Rank(rank::Error::Interrupted)
-                | Self::Backbone(backbone::Error::Interrupted)
-        )
+    pub fn is_interrupt(&self) -> bool {
+        match self {
+            Self::Retrieve(retrieve::Error::Interrupted) | Self::Rank(rank::Error::Interrupted) => true,
+            Self::Backbone(error) => error.is_interrupt(),
+            Self::Pretrain(error) => matches!(**error, pretrain::Error::Interrupted),
+            _ => false,
+        }
     }
 
     /// Whether a file could not be written. Then nothing that follows can be kept either.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::estimate::{Cost, estimate, matrix_speed};
 use super::prepare::prepare;
-use super::ranking_cost::ranking_cost;
+use super::ranking_cost::{pretraining_cost, ranking_cost};
 use super::seeds::expected;
 use super::{Error, Folders, Job, Located, Need, Prepared, State, ranking_key, retrieval_key};
 use crate::events::{Interrupt, Reporter};
@@ -196,6 +196,23 @@ impl Plan {
                 })
             });
             cost = costs.reduce(Cost::then);
+            let made = |located: &&Located| {
+                let identity = located.identity(&Interrupt::default());
+                located.is_to_be_made(self.store.root())
+                    && identity.is_ok_and(|identity| self.begun.insert(identity.to_owned()))
+            };
+            if let Some(located) = backbone.as_deref().filter(made) {
+                let speed = *self.speed.get_or_insert_with(matrix_speed);
+                let made = pretraining_cost(&located.config, located.pretraining_tokens, speed);
+                // It is made once, whatever the number of seeds; a cost is that of one seed.
+                let computing = seeds.iter().filter(|(_, fate)| fate.computes()).count().max(1) as f64;
+                let share = Cost {
+                    seconds: made.seconds / computing,
+                    most_seconds: made.most_seconds / computing,
+                    ..made
+                };
+                cost = cost.map(|cost| cost.then(share));
+            }
         }
         let measured = is_measured && cost.is_some();
         Planned { experiment: experiment.name, seeds, needs, broken, refused, stored, cost, measured }

@@ -10,8 +10,8 @@ use crate::backbone;
 use crate::data::{self, Dataset, Split};
 use crate::events::Reporter;
 use crate::experiment::{BackboneSpec, DatasetSource, DatasetSpec, Experiment};
-use crate::retrieve;
 use crate::run::DatasetRecord;
+use crate::{pretrain, retrieve};
 
 /// A dataset, split.
 pub struct Prepared {
@@ -40,7 +40,7 @@ impl Prepared {
 /// What several experiments may share.
 type Read = Result<Arc<Prepared>, Arc<data::Error>>;
 
-/// The same for backbones.
+/// The same for backbones that come from files.
 type Found = Result<Arc<Located>, Arc<backbone::Error>>;
 
 /// Read the data of every experiment, look for its backbone, and say which ones can run.
@@ -54,7 +54,8 @@ pub fn prepare(experiments: Vec<Experiment>, data_dir: &Path, reporter: &dyn Rep
             read.push((experiment.dataset.clone(), result.map(Arc::new).map_err(Arc::new)));
             read.len() - 1
         });
-        let backbone = experiment.backbone.as_ref().map(|wanted| {
+        let from_files = experiment.backbone.as_ref().filter(|wanted| !pretrain::is_built_in(&wanted.name));
+        let backbone = from_files.map(|wanted| {
             let same = |spec: &BackboneSpec| spec.name == wanted.name && spec.revision == wanted.revision;
             let at = found.iter().position(|(spec, _)| same(spec)).unwrap_or_else(|| {
                 let result = Located::find(wanted);
@@ -86,6 +87,14 @@ fn job(experiment: Experiment, data: &Read, found: Option<&Found>) -> Job {
     }
     let data = data.as_ref().ok().cloned();
     let backbone = match found {
+        // Without its data nobody knows which built-in one is meant.
+        None => data.as_deref().and_then(|data| match Located::built_in(&experiment, data) {
+            Ok(located) => located.map(Arc::new),
+            Err(error) => {
+                broken.get_or_insert(Error::from(error));
+                None
+            }
+        }),
         Some(Ok(located)) => Some(Arc::clone(located)),
         Some(Err(error)) if is_missing(error) => {
             needs.push(backbone_need(&experiment, data.as_deref(), error));
@@ -95,7 +104,6 @@ fn job(experiment: Experiment, data: &Read, found: Option<&Found>) -> Job {
             broken.get_or_insert(Error::BackboneFiles(Arc::clone(error)));
             None
         }
-        None => None,
     };
     let state = match (broken, &data) {
         (Some(error), _) => State::Broken(error),

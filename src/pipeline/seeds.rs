@@ -101,10 +101,10 @@ impl Seeds<'_> {
         let identity = located.identity(options.interrupt)?;
         let key = ranking_key(experiment, retrieval_key, identity);
         let compute = || {
-            let backbone = match (loaded.take(), &experiment.backbone) {
-                (None, Some(named)) => located.load(named, options.reporter, options.interrupt)?,
-                (Some(backbone), _) => backbone,
-                (None, None) => return Err(Error::NoBackbone),
+            let runs = &options.folders.runs;
+            let backbone = match loaded.take() {
+                None => located.load((experiment, data), runs, options.reporter, options.interrupt)?,
+                Some(backbone) => backbone,
             };
             let backbone = loaded.insert(backbone);
             let material = Material { experiment, spec, data, retrieval, backbone };

@@ -63,7 +63,7 @@ fn a_backbone_ranks_the_candidates_and_the_report_has_its_ladder() {
         let adapter = place.names(&format!("runs/ranking/{cell}/adapter"));
         assert_eq!(adapter, ["adapter_config.json", "adapter_model.safetensors"]);
     }
-    assert!(ran.stdout.contains("ranked by ./model"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("ranked by model\n"), "{}", ran.stdout);
     let results = results(&place);
     let ranker = &results["ranker"];
     assert_eq!(ranker["tuned"], true);
@@ -232,4 +232,34 @@ fn a_backbone_that_is_not_here_is_waited_for_with_what_it_takes() {
     ] {
         assert!(missing.contains(part), "{part}\n{missing}");
     }
+}
+
+#[test]
+fn a_built_in_backbone_is_made_once_for_all_seeds() {
+    let place = Place::with(FILE);
+    let built_in =
+        ["-S", "backbone.name=embedded:tiny", "-S", "pretrain.tokens=3000", "-S", "pretrain.vocabulary=400"];
+    let run = |command: &str| place.run(&[&[command, "tiny.toml"][..], &built_in].concat()).succeeds();
+    assert!(run("plan").stdout.contains("2 to run, 0 stored, 0 waiting"));
+    let first = run("run");
+    assert_eq!((place.names("runs/pretraining").len(), place.names("runs/ranking").len()), (1, 2));
+    assert_eq!(first.stderr.matches("pre-train: ").count(), 1, "{}", first.stderr);
+    let results = results(&place);
+    let backbone = &results["ranker"]["backbone"];
+    assert_eq!((&backbone["source"], &backbone["name"]), (&"embedded".into(), &"embedded:tiny".into()));
+    // Its name in the store is the beginning of what it is made of.
+    let identity = backbone["identity"].as_str().unwrap();
+    assert_eq!(place.names("runs/pretraining"), [&identity[..16]]);
+    let second = run("run");
+    assert!(!second.stderr.contains("pre-train"), "{}", second.stderr);
+    assert!(run("plan").stdout.contains("0 to run, 2 stored, 0 waiting"));
+}
+
+#[test]
+fn an_unknown_built_in_backbone_is_told_with_those_there_are() {
+    let place = Place::with(FILE);
+    place.run(&["tiny.toml", "-S", "backbone.name=embedded:huge"]).fails(
+        96,
+        &["error: ranked: backbone.name is \"embedded:huge\", but the built-in backbones are embedded:tiny and embedded:small"],
+    );
 }

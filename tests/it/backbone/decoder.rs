@@ -8,8 +8,9 @@ use bench::backbone::{
 use bench::nn::matmul::Precision;
 use bench::nn::quant::{Frozen, Storage};
 use bench::seed::Seed;
+use proptest::prelude::*;
 
-use super::twin::{ALL, Twin, assert_close, elements, fill, random, tiny, tokens};
+use super::twin::{ALL, Twin, assert_close, elements, error, fill, random, tiny, tokens};
 
 fn decoder(model: &FullModel) -> Decoder {
     Decoder::new(model.to_weights(), Precision::F32)
@@ -122,6 +123,55 @@ fn a_prompt_scores_the_same_bits_alone_in_a_batch_and_behind_a_shared_prefix() {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn any_batch_is_its_prompts_one_by_one(
+        common in 0usize..80,
+        own in prop::collection::vec(1usize..90, 1..5),
+        tail in 1usize..6,
+        seed in 0u64..1000,
+    ) {
+        let config = ModelConfig { layers: 2, ..tiny() };
+        let decoder = decoder(&random(&config));
+        let beginning = tokens(seed, common, config.vocab);
+        let prompts: Vec<Vec<u32>> = own
+            .iter()
+            .zip(seed + 1..)
+            .map(|(n, seed)| [beginning.clone(), tokens(seed, *n, config.vocab)].concat())
+            .collect();
+        let mut workspace = Workspace::default();
+        let mut score = |batch: &Batch| decoder.letter_scores(batch, &[3, 1, 4], None, &mut workspace);
+        let batch = Batch::new(&slices(&prompts), tail);
+        prop_assert_eq!(batch.rows() + batch.saved(), prompts.iter().map(Vec::len).sum::<usize>());
+        let together = score(&batch);
+        prop_assert_eq!(bits(&together), bits(&score(&Batch::apart(&slices(&prompts), tail))));
+        for (i, prompt) in prompts.iter().enumerate() {
+            let rows = batch.wanted_of(i);
+            prop_assert_eq!(rows.len(), tail.min(prompt.len() - batch.prefix()));
+            let alone = score(&Batch::new(&[prompt], rows.len()));
+            prop_assert_eq!(bits(&alone), bits(&together[rows.start * 3..rows.end * 3]));
+        }
+    }
+}
+
+#[test]
+fn products_in_bf16_move_scores_by_about_a_hundredth() {
+    let config = ModelConfig { hidden: 64, intermediate: 160, head_dim: 16, ..tiny() };
+    let model = random(&config);
+    let prompt = tokens(3, 120, config.vocab);
+    let batch = Batch::new(&[&prompt], usize::MAX);
+    let every: Vec<u32> = (0..config.vocab as u32).collect();
+    let score = |precision| {
+        let decoder = Decoder::new(model.to_weights(), precision);
+        decoder.letter_scores(&batch, &every, None, &mut Workspace::default())
+    };
+    let exact: Vec<f64> = score(Precision::F32).into_iter().map(f64::from).collect();
+    let off = error(&score(Precision::Bf16), &exact);
+    // bf16 has 8 bits: inputs are off by up to 1 / 512 each, and errors of sums partly cancel.
+    assert!((1e-4..0.04).contains(&off), "relative error {off:.2e}");
 }
 
 #[test]
@@ -326,4 +376,41 @@ fn expected_memory_is_what_a_batch_takes() {
     let mut workspace = Workspace::default();
     decoder.hidden(&batch, None, &mut workspace);
     check("scoring all rows", workspace.bytes(), expected_bytes(&config, 800, 800, None));
+}
+
+#[test]
+fn a_training_step_has_the_same_bits_on_every_instruction_set() {
+    const CHILD: &str = "BENCH_TEST_STEP";
+    if std::env::var_os(CHILD).is_some() {
+        let config = tiny();
+        let mut adapter = Adapter::new(&config, &spec(0.3), Seed::new(3));
+        fill(&mut adapter, 0.2);
+        let prompts = prompts(config.vocab);
+        let batch = Batch::new(&slices(&prompts), 2);
+        let mut gradients = vec![0.0; adapter.weights.len()];
+        let step = Step { dropout: Some(9), labels: 8, checkpoint: false };
+        let mut workspace = Workspace::default();
+        let decoder = decoder(&random(&config));
+        let loss =
+            decoder.loss_and_gradients(&batch, &[7; 8], &adapter, step, &mut gradients, &mut workspace);
+        // FNV-1a.
+        let mix = |hash: u64, bits: u32| (hash ^ u64::from(bits)).wrapping_mul(0x100_0000_01b3);
+        let hash = bits(&gradients).into_iter().fold(0xcbf2_9ce4_8422_2325, mix);
+        println!("step of {} {hash:x}", loss.to_bits());
+        return;
+    }
+    // The set is chosen once in a process, so each has a process of its own.
+    let name = "backbone::decoder::a_training_step_has_the_same_bits_on_every_instruction_set";
+    let steps = ["avx512", "avx2", "portable"].map(|set| {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(CHILD, "1")
+            .env("BENCH_SIMD", set)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let at = text.find("step of ").unwrap_or_else(|| panic!("{set}: {text}"));
+        text[at..].lines().next().unwrap().to_owned()
+    });
+    assert!(steps.iter().all(|step| *step == steps[0]), "{steps:?}");
 }

@@ -6,12 +6,11 @@ use super::format::{bytes, duration};
 use super::output::{self, Output};
 use super::table::table;
 use crate::pipeline;
-use crate::run::{Manifest, Store};
+use crate::run::{Manifest, list_all};
 
 /// List the cells of the run store.
 pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
-    let mut listed = Store::new(&common.runs_dir).list().map_err(pipeline::Error::from)?;
-    listed.extend(Store::rankings(&common.runs_dir).list().map_err(pipeline::Error::from)?);
+    let listed = list_all(&common.runs_dir).map_err(pipeline::Error::from)?;
     let mut cells: Vec<(String, Manifest)> = Vec::new();
     let mut exit = Exit::Ok;
     for cell in listed {
@@ -35,12 +34,15 @@ pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
         (cell.dataset.name.clone(), cell.retriever.clone(), ranker, cell.experiments.clone(), cell.seed)
     };
     cells.sort_by_key(order);
-    let mut table =
-        table(out.style(), &["cell", "first run for", "data", "stage", "seed", "finished", "time", "size"]);
+    let mut table = table(
+        out.style(),
+        &["cell", "stage", "first run for", "data", "by", "seed", "finished", "time", "size"],
+    );
     for (name, cell) in &cells {
         let size: u64 = cell.files.values().map(|file| file.bytes).sum();
         table.add_row([
             name.clone(),
+            cell.stage.clone(),
             cell.experiments.join(", "),
             cell.dataset.name.clone(),
             cell.ranker

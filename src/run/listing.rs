@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::stage::Stage;
 use super::{Error, Manifest, Store};
@@ -29,32 +29,52 @@ impl<C: Stage> Store<C> {
     /// # Errors
     /// If the folder cannot be read.
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
-        let stage = self.cells_dir();
-        let entries = match fs::read_dir(&stage) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                // One of the two is a file. A run would be stopped by the same words.
-                let file = if self.root().is_dir() { &stage } else { self.root() };
-                return Err(Error::write(file, error));
-            }
-            Err(error) => return Err(Error::read(&stage, error)),
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| Error::read(&stage, error))?;
-            // The name of a cell is 16 hex digits; `.KEY.x.tmp` and `KEY.damaged-1` are none.
-            if entry.file_name().as_encoded_bytes().contains(&b'.') {
-                continue;
-            }
-            let path = entry.path();
-            let read = |path: PathBuf| -> Result<Manifest, String> {
-                let bytes = fs::read(path).map_err(|error| error.to_string())?;
-                serde_json::from_slice(&bytes).map_err(|error| error.to_string())
-            };
-            found.push(Listed { manifest: read(path.join("manifest.json")), path });
-        }
-        found.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(found)
+        cells(self.root(), &self.cells_dir())
     }
+}
+
+/// The cells of every stage in the store at `root`, as [`Store::list`] gives those of one.
+///
+/// # Errors
+/// If a folder cannot be read.
+pub fn list_all(root: &Path) -> Result<Vec<Listed>, Error> {
+    let mut found = Vec::new();
+    for stage in folders(root, root)? {
+        if stage.is_dir() {
+            found.extend(cells(root, &stage)?);
+        }
+    }
+    Ok(found)
+}
+
+fn cells(root: &Path, stage: &Path) -> Result<Vec<Listed>, Error> {
+    let read = |path: PathBuf| -> Result<Manifest, String> {
+        let bytes = fs::read(path).map_err(|error| error.to_string())?;
+        serde_json::from_slice(&bytes).map_err(|error| error.to_string())
+    };
+    let listed = |path: PathBuf| Listed { manifest: read(path.join("manifest.json")), path };
+    Ok(folders(root, stage)?.into_iter().map(listed).collect())
+}
+
+/// What lies in `folder`, sorted; none where it does not exist. The name of a stage is a word and that of a cell 16 hex digits;
+/// `.KEY.x.tmp` and `KEY.damaged-1` are none.
+fn folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            // One of the two is a file. A run would be stopped by the same words.
+            return Err(Error::write(if root.is_dir() { folder } else { root }, error));
+        }
+        Err(error) => return Err(Error::read(folder, error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::read(folder, error))?;
+        if !entry.file_name().as_encoded_bytes().contains(&b'.') {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -21,7 +21,7 @@ mod store;
 pub use cell::{Cell, WEIGHTS};
 pub use error::Error;
 pub use key::CellKey;
-pub use listing::Listed;
+pub use listing::{Listed, list_all};
 pub use machine::{Machine, cpu_features, now, peak_memory_bytes, reset_peak_memory, sha256_hex};
 pub use manifest::{
     CodeRecord, CurvePoint, DatasetRecord, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord,

@@ -268,10 +268,21 @@ impl<'a> Teacher<'a> {
     /// A prompt of the ranker. A part of the wrong candidates came next for somebody else, which makes them popular; the rest
     /// is any item.
     pub fn prompt(&self, size: usize, rng: &mut Pcg64) -> Lesson {
-        let size = size.min(self.labels());
         let (user, at) = self.steps[below(self.steps.len(), rng)];
         let items = &self.split.train[user as usize];
-        let (history, target) = (&items[..at as usize], items[at as usize]);
+        self.asked(&items[..at as usize], items[at as usize], size, rng)
+    }
+
+    /// Which letter has the last item of the history? A prompt of the ranker in all but the answer: what [`Teacher::find`] teaches
+    /// over short ways, this teaches over the length of a prompt.
+    pub fn echo(&self, size: usize, rng: &mut Pcg64) -> Lesson {
+        let (user, at) = self.steps[below(self.steps.len(), rng)];
+        let history = &self.split.train[user as usize][..at as usize];
+        self.asked(history, history[history.len() - 1], size, rng)
+    }
+
+    fn asked(&self, history: &[ItemId], target: ItemId, size: usize, rng: &mut Pcg64) -> Lesson {
+        let size = size.min(self.labels());
         let mut pool = vec![target];
         let mut tries = 0;
         while pool.len() < size && tries < 50 * size {

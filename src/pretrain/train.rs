@@ -66,6 +66,7 @@ fn levels(labels: usize) -> Vec<Level> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Find,
+    Echo,
     Next,
     Prompt,
 }
@@ -92,7 +93,7 @@ pub fn teach(
     let mut workspace = Workspace::default();
     let (mut level, mut average, mut seen) = (schedule.start, f64::NAN, 0u32);
     let (mut tokens, mut step) = (0u64, 0u32);
-    let (mut sum, mut count, mut curve) = (0f64, 0u32, Vec::new());
+    let (mut sums, mut counts, mut curve) = ([0f64; 4], [0u32; 4], Vec::new());
     reporter.emit(Event::Started { stage: "pre-train", total: Some(schedule.tokens), unit: "tokens" });
     while tokens < schedule.tokens {
         if interrupt.requested() {
@@ -100,12 +101,12 @@ pub fn teach(
         }
         let done = tokens as f64 / schedule.tokens as f64;
         let kind = if level < levels.len() {
-            // What is known so far stays in use.
-            Kind::Find
+            if rng.random_range(0..2u32) == 0 { Kind::Find } else { Kind::Echo }
         } else {
             match rng.random_range(0..10u32) {
-                0 => Kind::Find,
-                1..=4 => Kind::Next,
+                // What is known stays in use.
+                0 => Kind::Echo,
+                1..=3 => Kind::Next,
                 _ => Kind::Prompt,
             }
         };
@@ -134,25 +135,29 @@ pub fn teach(
         let factor = adamw::clip_factor(adamw::norm(&gradient), 1.0);
         let state = adamw::State { weights: &mut model.weights, first: &mut first, second: &mut second };
         adamw::step(&adam, step, factor, &gradient, &decayed, state);
-        sum += loss;
-        count += 1;
-        let name = if level < levels.len() {
-            format!("{} entries of {:?}", levels[level].pool, levels[level].entries)
-        } else {
-            format!("{kind:?}")
-        };
-        if kind == Kind::Find && level < levels.len() {
+        sums[kind as usize] += loss;
+        counts[kind as usize] += 1;
+        let name =
+            if level < levels.len() { format!("{} titles, ", levels[level].pool) } else { String::new() };
+        if level < levels.len() {
             seen += 1;
-            average = if average.is_nan() { loss } else { 0.95 * average + 0.05 * loss };
+            // Half of an echo's labels are end tokens, which are soon known.
+            let own = if kind == Kind::Echo { 2.0 * loss } else { loss };
+            average = if average.is_nan() { own } else { 0.95 * average + 0.05 * own };
             if average < schedule.known && seen >= 20 {
                 (level, average, seen) = (level + 1, f64::NAN, 0);
             }
         }
         if step % 25 == 0 {
-            let detail = format!("loss {:.3}, {name}", sum / f64::from(count));
+            let means = sums.iter().zip(&counts).map(|(sum, &count)| sum / f64::from(count.max(1)));
+            let shown = ["find", "echo", "next", "prompt"].iter().zip(means).zip(&counts);
+            let shown =
+                shown.filter(|(_, count)| **count > 0).map(|((kind, mean), _)| format!("{kind} {mean:.3}"));
+            let detail = format!("{name}loss of {}", shown.collect::<Vec<_>>().join(", "));
             reporter.emit(Event::Advanced { done: tokens, detail: &detail });
-            curve.push(Point { step, tokens, level: name, loss: sum / f64::from(count) });
-            (sum, count) = (0.0, 0);
+            let mean = sums.iter().sum::<f64>() / f64::from(counts.iter().sum::<u32>());
+            curve.push(Point { step, tokens, level: detail, loss: mean });
+            (sums, counts) = ([0.0; 4], [0; 4]);
         }
     }
     let last = curve.last().map_or(f64::NAN, |point: &Point| point.loss);
@@ -176,6 +181,7 @@ fn lessons(
                 let level = levels[level.min(levels.len() - 1)];
                 teacher.find(level, (2 * level.pool).min(20), rng)
             }
+            Kind::Echo => teacher.echo(levels[level.min(levels.len() - 1)].pool, rng),
             Kind::Next => teacher.next(teacher.labels(), 20, rng),
             Kind::Prompt => teacher.prompt(teacher.labels(), rng),
         };

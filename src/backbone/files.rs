@@ -23,6 +23,8 @@ pub const INDEX: &str = "model.safetensors.index.json";
 /// Small files beside those that are fetched where they exist: they name special tokens.
 pub const COMPANIONS: &[&str] =
     &["generation_config.json", "special_tokens_map.json", "tokenizer_config.json"];
+/// Those of them that say which tokens begin and end a prompt.
+const BESIDE_TOKENIZER: [&str; 2] = ["special_tokens_map.json", "tokenizer_config.json"];
 /// Descriptions are small; more bytes than this are not one.
 const MAX_JSON_BYTES: u64 = 64 << 20;
 
@@ -126,7 +128,10 @@ impl Folder {
     /// # Errors
     /// When a file cannot be read, or somebody interrupts.
     pub fn hashes(&self, interrupt: &Interrupt) -> Result<BTreeMap<String, String>, Error> {
-        let names = [CONFIG, TOKENIZER].into_iter().chain(self.shards.iter().map(String::as_str));
+        // The files beside the tokenizer, where there are any, say which tokens begin and end a prompt.
+        let beside = BESIDE_TOKENIZER.into_iter().filter(|name| self.path.join(name).is_file());
+        let names =
+            [CONFIG, TOKENIZER].into_iter().chain(beside).chain(self.shards.iter().map(String::as_str));
         names.map(|name| Ok((name.to_owned(), self.hash(name, interrupt)?))).collect()
     }
 

@@ -165,7 +165,10 @@ pub fn train(
             if step.is_multiple_of(spec.validate_every_steps) {
                 let mean = losses.0 / f64::from(losses.1);
                 losses = (0.0, 0);
-                watch.validate(model, step, Some(mean))?;
+                if let Some(score) = watch.diverged(model, step, Some(mean))? {
+                    stopped = StopReason::LossNotFinite { step, loss: f64::from(score) };
+                    break 'training;
+                }
                 if watch.without_better >= spec.patience {
                     stopped = StopReason::NoImprovement;
                     break 'training;
@@ -174,7 +177,9 @@ pub fn train(
         }
     }
     if losses.1 > 0 && stopped == StopReason::Steps {
-        watch.validate(model, step, Some(losses.0 / f64::from(losses.1)))?;
+        if let Some(score) = watch.diverged(model, step, Some(losses.0 / f64::from(losses.1)))? {
+            stopped = StopReason::LossNotFinite { step, loss: f64::from(score) };
+        }
     }
     model.weights().copy_from_slice(&watch.best_weights);
     let Watch { curve, best_step, best, first_scores, best_scores, .. } = watch;
@@ -301,6 +306,19 @@ impl<'a> Watch<'a> {
             self.spec.select_by, self.best, self.best_step
         );
         tell(self.options.reporter, &mut self.told, step, || detail);
+    }
+
+    /// Validate; of a model whose scores are no longer numbers, the first such score. Its adapter is lost, but not the best.
+    fn diverged(
+        &mut self,
+        model: &mut dyn Tunable,
+        step: u32,
+        train_loss: Option<f64>,
+    ) -> Result<Option<f32>, Error> {
+        match self.validate(model, step, train_loss) {
+            Err(Error::ScoreNotFinite { score, .. }) => Ok(Some(score)),
+            other => other.map(|()| None),
+        }
     }
 
     fn validate(&mut self, model: &mut dyn Tunable, step: u32, train_loss: Option<f64>) -> Result<(), Error> {

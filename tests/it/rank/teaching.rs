@@ -19,6 +19,8 @@ struct Fake {
     good: Range<f32>,
     /// The step whose loss is not a number.
     broken: Option<usize>,
+    /// Beyond this weight no score is a number.
+    lost: f32,
     /// Prompts of each call of `learn`, with the number of labels.
     calls: Vec<(Vec<Vec<u32>>, usize)>,
     /// Prompts of a step.
@@ -27,7 +29,7 @@ struct Fake {
 
 impl Fake {
     fn new(good: Range<f32>) -> Self {
-        Self { weight: vec![0.0], good, broken: None, calls: Vec::new(), batch: 2 }
+        Self { weight: vec![0.0], good, broken: None, lost: f32::INFINITY, calls: Vec::new(), batch: 2 }
     }
 
     fn seen(&self) -> usize {
@@ -38,6 +40,9 @@ impl Fake {
 impl Model for Fake {
     fn scores(&mut self, prompts: &[&[u32]], letters: &[u32]) -> Result<Vec<f32>, Error> {
         let right = self.good.contains(&self.weight[0]);
+        if self.weight[0] > self.lost {
+            return Ok(vec![f32::NAN; prompts.len() * letters.len()]);
+        }
         let score =
             |prompt: &&[u32], letter: &u32| f32::from(u8::from((prompt.last() == Some(letter)) == right));
         Ok(prompts
@@ -152,6 +157,18 @@ fn a_loss_that_is_no_number_ends_the_training_and_the_best_weights_stay() {
              ranker.learning_rate or ranker.max_grad_norm"
         ]
     );
+}
+
+#[test]
+fn scores_that_are_no_numbers_in_a_validation_end_the_training_and_the_best_weights_stay() {
+    let mut model = Fake { lost: 4.0, ..Fake::new(2.5..3.5) };
+    let heard = Heard::default();
+    let trained = teach(&mut model, &spec(RISING), 20, &heard);
+    // The loss of step 5 was still a number, but what it made of the weights is not.
+    assert!(matches!(trained.stopped, StopReason::LossNotFinite { step: 5, loss } if loss.is_nan()));
+    assert_eq!((trained.best_step, trained.steps, trained.curve.len()), (3, 5, 5));
+    assert!((model.weight[0] - 2.7).abs() < 1e-5, "{}", model.weight[0]);
+    assert_eq!(heard.0.lock().unwrap().len(), 1);
 }
 
 #[test]

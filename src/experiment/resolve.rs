@@ -13,8 +13,8 @@ use super::raw::Layer;
 use super::schema::{Default, When};
 use super::settings;
 use super::{
-    BackboneSpec, EvaluationSpec, Experiment, Loaded, Origin, Override, PretrainSpec, ProtocolPreset, RankerSpec, Resolved,
-    RetrieverSpec, Setting, check, outside, rules,
+    BackboneSpec, EvaluationSpec, Experiment, Loaded, Origin, Override, PretrainSpec, ProtocolPreset,
+    RankerSpec, Resolved, RetrieverSpec, Setting, check, outside, rules,
 };
 use crate::seed::Seed;
 

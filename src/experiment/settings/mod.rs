@@ -16,7 +16,8 @@ use super::schema::{
 pub(super) const DATASETS: &[&str] = &["ml-100k", "beauty", "games", "synthetic", "csv", "recbole"];
 
 /// The sections of a file, in the order in which they are printed.
-pub(super) const SECTIONS: &[&str] = &["dataset", "retriever", "evaluation", "backbone", "ranker", "pretrain"];
+pub(super) const SECTIONS: &[&str] =
+    &["dataset", "retriever", "evaluation", "backbone", "ranker", "pretrain"];
 
 /// Settings of one file, not of the experiment: they are not inherited, and the environment and the command
 /// line cannot give them.

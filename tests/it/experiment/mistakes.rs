@@ -20,7 +20,8 @@ fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
         ("hidden_dim = 3", "x.toml:1: hidden_dim is not a setting; did you mean retriever.hidden_dim?"),
         (
             "learning_rate = 3",
-            "x.toml:1: learning_rate is not a setting; did you mean retriever.learning_rate or ranker.learning_rate?",
+            "x.toml:1: learning_rate is not a setting; did you mean retriever.learning_rate or ranker.learning_rate or \
+             pretrain.learning_rate?",
         ),
         ("retreiver.kind = 'lru'", "x.toml:1: retreiver is not a section; did you mean [retriever]?"),
         ("banana.kind = 'lru'", "x.toml:1: banana is not a section; docs/formats.md lists the settings"),
@@ -167,6 +168,14 @@ fn settings_that_contradict_each_other_are_refused() {
         ),
         "-S evaluation.candidates=27: evaluation.candidates is 27, but a ranker has only 26 letters; write at most 26, or \
          remove [backbone]"
+    );
+    assert_eq!(
+        only(
+            Folder::with(&format!("{MINIMAL}[backbone]\nname = 'a/b'\n"))
+                .complaints(&["ranker.negatives=26"], &[])
+        ),
+        "-S ranker.negatives=26: ranker.negatives is 26, so a training prompt has 27 candidates, but a ranker has only 26 \
+         letters; write at most 25"
     );
     let csv =
         MINIMAL.replace("\"synthetic\"", "\"csv\"\nratings_file = 'r.csv'\nmin_rating = 3\nheader = false");

@@ -176,10 +176,11 @@ pub fn train(
             }
         }
     }
-    if losses.1 > 0 && stopped == StopReason::Steps {
-        if let Some(score) = watch.diverged(model, step, Some(losses.0 / f64::from(losses.1)))? {
-            stopped = StopReason::LossNotFinite { step, loss: f64::from(score) };
-        }
+    if losses.1 > 0
+        && stopped == StopReason::Steps
+        && let Some(score) = watch.diverged(model, step, Some(losses.0 / f64::from(losses.1)))?
+    {
+        stopped = StopReason::LossNotFinite { step, loss: f64::from(score) };
     }
     model.weights().copy_from_slice(&watch.best_weights);
     let Watch { curve, best_step, best, first_scores, best_scores, .. } = watch;

@@ -21,12 +21,12 @@ fn experiment(name: &str) -> Experiment {
 #[test]
 fn every_shipped_experiment_loads_and_is_named_as_its_file() {
     let files = files("experiments");
-    assert_eq!(files.len(), 14, "{files:?}");
+    assert_eq!(files.len(), 16, "{files:?}");
     for path in files {
         let experiment = super::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(experiment.name.as_str()));
         assert!(!experiment.description.is_empty(), "{}", path.display());
-        let backbone = experiment.name.contains("llama");
+        let backbone = ["llama", "quickstart-"].iter().any(|part| experiment.name.contains(part));
         assert_eq!(experiment.needs_backbone(), backbone, "{}", path.display());
         assert_eq!(experiment.ranker.is_some(), backbone);
     }

@@ -114,7 +114,7 @@ fn a_lesson_asks_for_the_letter_that_stands_before_the_text() {
         assert_eq!(entries.len(), pool);
         let mut asked = 0;
         for question in text.split(" (1) ").skip(1) {
-            let (title, answer) = question.split_once("\n\n### Response:\n").unwrap();
+            let (title, answer) = question.split_once("; \n Candidate pool:\n\n### Response:\n").unwrap();
             assert!(entries.contains(&(answer.trim(), title)), "{question:?} of {entries:?}");
             asked += 1;
         }

@@ -6,8 +6,10 @@ use std::time::Instant;
 use bench::nn::aligned::Buffer;
 use bench::nn::attention::{Scratch, Shape, Span, backward, forward};
 use bench::nn::rope::Rope;
-use bench::nn::simd::{Kernel, Lanes, dispatch};
+use bench::nn::simd::dispatch;
 use bench::nn::{embedding, parallel, rms_norm, rope, softmax, swiglu};
+
+use crate::multiply_adds::MultiplyAdds;
 
 /// The best of many runs, in seconds: a kernel's speed where nothing else disturbs it.
 fn best(mut work: impl FnMut()) -> f64 {
@@ -24,29 +26,6 @@ fn best(mut work: impl FnMut()) -> f64 {
     best
 }
 
-struct MultiplyAdds;
-
-impl Kernel for MultiplyAdds {
-    type Out = f32;
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> f32 {
-        unsafe {
-            let (a, b) = (L::splat(black_box(0.999)), L::splat(black_box(1e-3)));
-            let mut sums = [L::splat(1.0); 10];
-            for _ in 0..1_000_000 {
-                for sum in &mut sums {
-                    *sum = L::fma(*sum, a, b);
-                }
-            }
-            let mut total = 0.0;
-            for sum in sums {
-                total += L::sum(sum);
-            }
-            total
-        }
-    }
-}
-
 /// GFLOP/s of fused multiply-adds in registers on all threads.
 fn multiply_adds() -> f64 {
     let threads = rayon::current_num_threads();
@@ -55,7 +34,7 @@ fn multiply_adds() -> f64 {
             black_box(dispatch(MultiplyAdds));
         });
     });
-    (threads * 10 * 1_000_000 * 16 * 2) as f64 / seconds / 1e9
+    (threads * MultiplyAdds::OPERATIONS) as f64 / seconds / 1e9
 }
 
 /// GB/s of a copy of 128 MiB on all threads, read and written bytes.

@@ -5,6 +5,9 @@
 //! `BENCH_PEER_PYTHON` names a Python that has `benches/peers/ranker-requirements.txt`; without it the peers' columns are
 //! skipped and the program says so. `BENCH_REPEATS` (3) calls are timed in each turn; `BENCH_PROMPTS` (256) prompts are scored.
 
+#[path = "../multiply_adds.rs"]
+mod multiply_adds;
+
 mod attention;
 mod load;
 mod matmul;

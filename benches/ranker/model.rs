@@ -13,8 +13,10 @@ use bench::experiment::LoraTarget;
 use bench::nn::matmul::Precision;
 use bench::nn::parallel;
 use bench::nn::quant::Storage;
-use bench::nn::simd::{Kernel, Lanes, dispatch, instruction_set};
+use bench::nn::simd::{dispatch, instruction_set};
 use bench::seed::Seed;
+
+use crate::multiply_adds::MultiplyAdds;
 
 /// The shape that the reference's timings are taken with.
 pub fn shape() -> ModelConfig {
@@ -39,29 +41,6 @@ pub fn shape() -> ModelConfig {
     }
 }
 
-struct MultiplyAdds;
-
-impl Kernel for MultiplyAdds {
-    type Out = f32;
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> f32 {
-        unsafe {
-            let (a, b) = (L::splat(black_box(0.999)), L::splat(black_box(1e-3)));
-            let mut sums = [L::splat(1.0); 10];
-            for _ in 0..1_000_000 {
-                for sum in &mut sums {
-                    *sum = L::fma(*sum, a, b);
-                }
-            }
-            let mut total = 0.0;
-            for sum in sums {
-                total += L::sum(sum);
-            }
-            total
-        }
-    }
-}
-
 /// GFLOP/s of fused multiply-adds in registers on all threads, over `rounds` times 3 ms.
 pub fn peak(rounds: usize) -> f64 {
     let threads = rayon::current_num_threads();
@@ -71,7 +50,7 @@ pub fn peak(rounds: usize) -> f64 {
             black_box(dispatch(MultiplyAdds));
         }
     });
-    (rounds * threads * 10 * 1_000_000 * 16 * 2) as f64 / start.elapsed().as_secs_f64() / 1e9
+    (rounds * threads * MultiplyAdds::OPERATIONS) as f64 / start.elapsed().as_secs_f64() / 1e9
 }
 
 /// `n` prompts of `length` tokens that share nothing.

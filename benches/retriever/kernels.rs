@@ -7,9 +7,11 @@ use bench::nn::aligned::Buffer;
 use bench::nn::cross_entropy::{self, Inputs};
 use bench::nn::dropout::Dropout;
 use bench::nn::gemm::{Left, Start, gemm};
-use bench::nn::simd::{Kernel, Lanes, dispatch, instruction_set};
+use bench::nn::simd::{dispatch, instruction_set};
 use bench::nn::{adamw, gelu, norm, parallel, scan};
 use candle_core::{Device, Tensor};
+
+use crate::multiply_adds::MultiplyAdds;
 
 /// The best of many runs, in seconds: a kernel's speed where nothing else disturbs it.
 fn best(mut work: impl FnMut()) -> f64 {
@@ -24,29 +26,6 @@ fn best(mut work: impl FnMut()) -> f64 {
         runs += 1;
     }
     best
-}
-
-struct MultiplyAdds;
-
-impl Kernel for MultiplyAdds {
-    type Out = f32;
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> f32 {
-        unsafe {
-            let (a, b) = (L::splat(black_box(0.999)), L::splat(black_box(1e-3)));
-            let mut sums = [L::splat(1.0); 10];
-            for _ in 0..1_000_000 {
-                for sum in &mut sums {
-                    *sum = L::fma(*sum, a, b);
-                }
-            }
-            let mut total = 0.0;
-            for sum in sums {
-                total += L::sum(sum);
-            }
-            total
-        }
-    }
 }
 
 /// (GFLOP/s of fused multiply-adds in registers, GFLOP/s of candle's 2048 x 2048 x 2048 product, GB/s of a copy), on all threads.
@@ -70,7 +49,7 @@ fn peaks() -> (f64, f64, f64) {
             unsafe { parts.part(t * part, part) }.copy_from_slice(&from[t * part..][..part]);
         });
     });
-    let flops = (threads * 10 * 1_000_000 * 16 * 2) as f64;
+    let flops = (threads * MultiplyAdds::OPERATIONS) as f64;
     (
         flops / registers / 1e9,
         2.0 * (side as f64).powi(3) / product / 1e9,

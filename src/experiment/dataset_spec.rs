@@ -232,6 +232,8 @@ pub struct SyntheticSpec {
     pub brands: u32,
     /// How many parts the longest series has; lengths are uniform from 3 to this.
     pub series_length: u32,
+    /// In how many editions, each an item of its own, every part comes; a user keeps to one of them.
+    pub editions: u32,
     /// Chance that a user goes on to the next part of the series, where there is one.
     pub continue_series: f64,
     /// Chance that a user takes an item from the popular head instead of following a taste.
@@ -248,6 +250,7 @@ impl Default for SyntheticSpec {
             genres: 6,
             brands: 10,
             series_length: 6,
+            editions: 1,
             continue_series: 0.6,
             popular: 0.15,
         }

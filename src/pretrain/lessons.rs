@@ -65,6 +65,10 @@ pub struct Level {
 pub struct Teacher<'a> {
     split: &'a Split,
     titles: Vec<Vec<u32>>,
+    /// Each title's tokens, ascending, without repetition.
+    tokens: Vec<Vec<u32>>,
+    /// How rare each token is among the titles: ln(titles / titles that have it).
+    rarity: BTreeMap<u32, f32>,
     /// Every token of the titles.
     words: Vec<u32>,
     /// (user, position) of every training item that has one before it.
@@ -84,6 +88,18 @@ pub struct Teacher<'a> {
 
 /// The longest question about what comes next, in items.
 const NEXT_ITEMS: usize = 3;
+
+/// Among how many items the one with the nearest title is looked for.
+const LOOKED_AT: usize = 24;
+
+/// Where the wrong candidates of a prompt come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    /// In turns what came next for somebody else, which makes them popular, and any item.
+    Any,
+    /// Besides, items whose titles are like the right one's: a retriever's candidates are like each other.
+    Near,
+}
 
 impl<'a> Teacher<'a> {
     /// Titles are cut at `title_tokens`; prompts have `labels` candidates and up to `history_items` items of history.
@@ -106,6 +122,17 @@ impl<'a> Teacher<'a> {
         let mut words: Vec<u32> = titles.iter().flatten().copied().collect();
         words.sort_unstable();
         words.dedup();
+        let tokens: Vec<Vec<u32>> = titles
+            .iter()
+            .map(|title| title.iter().copied().collect::<BTreeSet<u32>>().into_iter().collect())
+            .collect();
+        let mut rarity = BTreeMap::<u32, f32>::new();
+        for &token in tokens.iter().flatten() {
+            *rarity.entry(token).or_default() += 1.0;
+        }
+        for titles_with in rarity.values_mut() {
+            *titles_with = (tokens.len() as f32 / *titles_with).ln();
+        }
         let numbered = |users: (usize, &Vec<ItemId>)| {
             let user = users.0 as u32;
             (1..users.1.len() as u32).map(move |at| (user, at))
@@ -122,6 +149,8 @@ impl<'a> Teacher<'a> {
         });
         Ok(Self {
             split,
+            tokens,
+            rarity,
             words,
             steps,
             bos: tokenizer.bos().unwrap_or_default(),
@@ -265,12 +294,12 @@ impl<'a> Teacher<'a> {
         }
     }
 
-    /// A prompt of the ranker. A part of the wrong candidates came next for somebody else, which makes them popular; the rest
-    /// is any item.
+    /// A prompt of the ranker. Of the wrong candidates a third came next for somebody else, which makes them popular, a third has
+    /// titles like the right one's, and a third is any item.
     pub fn prompt(&self, size: usize, rng: &mut Pcg64) -> Lesson {
         let (user, at) = self.steps[below(self.steps.len(), rng)];
         let items = &self.split.train[user as usize];
-        self.asked(&items[..at as usize], items[at as usize], size, rng)
+        self.asked(&items[..at as usize], items[at as usize], size, Wrong::Near, rng)
     }
 
     /// Which letter has the last item of the history? A prompt of the ranker in all but the answer: what [`Teacher::find`] teaches
@@ -278,24 +307,49 @@ impl<'a> Teacher<'a> {
     pub fn echo(&self, size: usize, rng: &mut Pcg64) -> Lesson {
         let (user, at) = self.steps[below(self.steps.len(), rng)];
         let history = &self.split.train[user as usize][..at as usize];
-        self.asked(history, history[history.len() - 1], size, rng)
+        self.asked(history, history[history.len() - 1], size, Wrong::Any, rng)
     }
 
-    fn asked(&self, history: &[ItemId], target: ItemId, size: usize, rng: &mut Pcg64) -> Lesson {
+    fn any(&self, rng: &mut Pcg64) -> Option<ItemId> {
+        ItemId::new(1 + below(self.titles.len(), rng) as u32)
+    }
+
+    /// How much two titles have in common: the summed rarity of the tokens that both have.
+    fn likeness(&self, one: ItemId, other: ItemId) -> f32 {
+        let (one, other) = (&self.tokens[one.index()], &self.tokens[other.index()]);
+        let shared = one.iter().filter(|&token| other.binary_search(token).is_ok());
+        shared.map(|token| self.rarity.get(token).copied().unwrap_or_default()).sum()
+    }
+
+    /// Of some items drawn at random the one whose title is most like that of `item`.
+    fn near(&self, item: ItemId, rng: &mut Pcg64) -> Option<ItemId> {
+        let drawn = (0..LOOKED_AT).filter_map(|_| self.any(rng)).filter(|&other| other != item);
+        drawn.max_by(|&a, &b| self.likeness(item, a).total_cmp(&self.likeness(item, b)))
+    }
+
+    fn asked(
+        &self,
+        history: &[ItemId],
+        target: ItemId,
+        size: usize,
+        wrong: Wrong,
+        rng: &mut Pcg64,
+    ) -> Lesson {
         let size = size.min(self.labels());
         let mut pool = vec![target];
         let mut tries = 0;
         while pool.len() < size && tries < 50 * size {
             tries += 1;
-            let drawn = if tries % 2 == 0 {
-                let (user, at) = self.steps[below(self.steps.len(), rng)];
-                self.split.train[user as usize][at as usize]
-            } else {
-                match ItemId::new(1 + below(self.titles.len(), rng) as u32) {
-                    Some(item) => item,
-                    None => continue,
+            let kinds = if wrong == Wrong::Near { 3 } else { 2 };
+            let drawn = match tries % kinds {
+                0 => {
+                    let (user, at) = self.steps[below(self.steps.len(), rng)];
+                    Some(self.split.train[user as usize][at as usize])
                 }
+                1 => self.any(rng),
+                _ => self.near(target, rng),
             };
+            let Some(drawn) = drawn else { continue };
             if !pool.contains(&drawn) && !history.contains(&drawn) {
                 pool.push(drawn);
             }

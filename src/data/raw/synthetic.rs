@@ -2,6 +2,8 @@
 //!
 //! What comes next is partly in the titles (the next part of a series; another series of the same genre and brand), partly
 //! only in what others did (every series has a companion that its title does not betray, and there is a popular head).
+//! A part may come in several editions, of which a user keeps to one: titles say so at once, while interactions are thinned out
+//! by as much and tell it late.
 //! Only additions, products and quotients of f64 and 64-bit integers are used, so the data are the same everywhere.
 
 use rand::Rng;
@@ -97,6 +99,11 @@ const NOUNS: [&str; 24] = [
     "Horizon",
 ];
 
+const EDITIONS: [&str; 6] = ["Hardcover", "Paperback", "Audiobook", "E-book", "Large Print", "Collector's Edition"];
+
+/// Chance that a user of several editions takes the one that he or she always takes.
+const KEEP_EDITION: f64 = 0.95;
+
 /// Every user has at least this many interactions, so that the 5-core keeps the users.
 const MIN_LENGTH: u32 = 5;
 
@@ -118,15 +125,17 @@ pub(crate) fn read(spec: &SyntheticSpec, context: Context<'_>) -> Result<Raw, Er
     for (item, title) in world.titles.iter().enumerate() {
         titles.insert(context.data_dir, item as u64 + 1, world.raw_ids[item].as_bytes(), title)?;
     }
-    let mut reader = ReadItems { stamps: vec![0; world.titles.len()], stamp: 0 };
+    let mut reader = ReadParts { stamps: vec![0; world.series_of.len()], stamp: 0 };
     let mut draw = Draw(seed.stream("data/synthetic/users"));
     let width = digits(spec.users);
     for user in 1..=spec.users {
         let raw_user = format!("u{user:0width$}");
         let user = intern_made(&mut interactions.users, &raw_user, "users", context)?;
         let mut time = 1_600_000_000 + draw.below(1 << 25) as i64;
-        for item in world.walk(spec, &mut reader, &mut draw) {
+        let usual = world.edition(&mut draw);
+        for part in world.walk(spec, &mut reader, &mut draw) {
             time += 3_600 + draw.below(3 * 86_400) as i64;
+            let item = world.item(part, usual, &mut draw);
             let item = intern_made(&mut interactions.items, &world.raw_ids[item], "items", context)?;
             interactions.rows.push(Interaction { user, item, time });
         }
@@ -143,11 +152,15 @@ fn check(spec: &SyntheticSpec) -> Result<(), Error> {
         ("genres", spec.genres, 1, "at least 1"),
         ("brands", spec.brands, 1, "at least 1"),
         ("series_length", spec.series_length, 3, "at least 3"),
+        ("editions", spec.editions, 1, "at least 1"),
     ];
     for (setting, found, least, expected) in counts {
         if found < least {
             return wrong(setting, found.to_string(), expected);
         }
+    }
+    if spec.items % spec.editions != 0 {
+        return wrong("items", spec.items.to_string(), "a multiple of dataset.editions");
     }
     if !(f64::from(MIN_LENGTH)..=10_000.0).contains(&spec.mean_length) {
         return wrong("mean_length", spec.mean_length.to_string(), "between 5 and 10000");
@@ -160,7 +173,7 @@ fn check(spec: &SyntheticSpec) -> Result<(), Error> {
     Ok(())
 }
 
-/// A run of items, first part first.
+/// A run of parts, first part first.
 struct Series {
     genre: u32,
     brand: u32,
@@ -178,27 +191,36 @@ struct World {
     any: Weighted,
     popular: Weighted,
     brands: u32,
+    /// At `part * editions + edition`, as raw ids are.
     titles: Vec<String>,
     /// Dealt at random, so that neither ids nor their order say anything.
     raw_ids: Vec<String>,
+    /// For each part its series.
     series_of: Vec<usize>,
+    editions: u32,
 }
 
 impl World {
     fn new(spec: &SyntheticSpec, draw: &mut Draw) -> Self {
-        let n = spec.items as usize;
+        let n = (spec.items / spec.editions) as usize;
         let names = draw.permutation(ADJECTIVES.len() * NOUNS.len());
         let mut series: Vec<Series> = Vec::new();
-        let (mut titles, mut series_of) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        while titles.len() < n {
+        let (mut titles, mut series_of) = (Vec::with_capacity(spec.items as usize), Vec::with_capacity(n));
+        while series_of.len() < n {
             let (genre, brand) = (draw.below(spec.genres), draw.below(spec.brands));
             let parts = 3 + draw.below(spec.series_length - 2) as usize;
-            let parts = parts.min(n - titles.len());
+            let parts = parts.min(n - series_of.len());
             let name = series_name(names[series.len() % names.len()], series.len() / names.len());
-            series.push(Series { genre, brand, first: titles.len(), parts });
+            series.push(Series { genre, brand, first: series_of.len(), parts });
             for part in 1..=parts {
                 let (brand, genre) = (listed(&BRANDS, brand, "Brand"), listed(&GENRES, genre, "Genre"));
-                titles.push(format!("{brand}: {name}, Part {part} ({genre})"));
+                for edition in 0..spec.editions {
+                    let edition = match spec.editions {
+                        1 => String::new(),
+                        _ => format!(" [{}]", listed(&EDITIONS, edition, "Edition")),
+                    };
+                    titles.push(format!("{brand}: {name}, Part {part} ({genre}){edition}"));
+                }
                 series_of.push(series.len() - 1);
             }
         }
@@ -219,16 +241,28 @@ impl World {
             (item, weight(at) / (part as f64 + 1.0))
         }));
         let width = digits(spec.items);
-        let raw_ids = draw.permutation(n).into_iter().map(|id| format!("i{:0width$}", id + 1)).collect();
-        let brands = spec.brands;
-        Self { series, companion, by_genre, by_both, any, popular, brands, titles, raw_ids, series_of }
+        let raw_ids =
+            draw.permutation(titles.len()).into_iter().map(|id| format!("i{:0width$}", id + 1)).collect();
+        let (brands, editions) = (spec.brands, spec.editions);
+        Self { series, companion, by_genre, by_both, any, popular, brands, titles, raw_ids, series_of, editions }
     }
 
-    /// The items of one user, in order, none twice.
-    fn walk(&self, spec: &SyntheticSpec, read: &mut ReadItems, draw: &mut Draw) -> Vec<usize> {
+    /// The edition that a user keeps to. Nothing is drawn where there is only one.
+    fn edition(&self, draw: &mut Draw) -> u32 {
+        if self.editions > 1 { draw.below(self.editions) } else { 0 }
+    }
+
+    /// A part in the usual edition, or now and then in any.
+    fn item(&self, part: usize, usual: u32, draw: &mut Draw) -> usize {
+        let edition = if self.editions == 1 || draw.unit() < KEEP_EDITION { usual } else { self.edition(draw) };
+        part * self.editions as usize + edition as usize
+    }
+
+    /// The parts that one user reads, in order, none twice.
+    fn walk(&self, spec: &SyntheticSpec, read: &mut ReadParts, draw: &mut Draw) -> Vec<usize> {
         read.forget();
         let favourite = self.series[self.any.draw(draw)].genre;
-        let length = draw.length(spec.mean_length).min(self.titles.len());
+        let length = draw.length(spec.mean_length).min(self.series_of.len());
         let mut items: Vec<usize> = Vec::with_capacity(length);
         while items.len() < length {
             let last = items.last().copied();
@@ -246,7 +280,7 @@ impl World {
         spec: &SyntheticSpec,
         last: Option<usize>,
         favourite: u32,
-        read: &ReadItems,
+        read: &ReadParts,
         draw: &mut Draw,
     ) -> Option<usize> {
         if draw.unit() < spec.popular {
@@ -274,7 +308,7 @@ impl World {
     }
 
     /// An unread part of a series.
-    fn enter(&self, series: usize, read: &ReadItems, draw: &mut Draw) -> Option<usize> {
+    fn enter(&self, series: usize, read: &ReadParts, draw: &mut Draw) -> Option<usize> {
         let Series { first, parts, .. } = self.series[series];
         if draw.unit() < ENTER_AT_FIRST {
             (first..first + parts).find(|&item| read.is_new(item))
@@ -284,21 +318,21 @@ impl World {
     }
 
     /// A popular unread item, or after some tries the first unread one.
-    fn anything(&self, read: &ReadItems, draw: &mut Draw) -> Option<usize> {
+    fn anything(&self, read: &ReadParts, draw: &mut Draw) -> Option<usize> {
         (0..16)
             .map(|_| self.popular.draw(draw))
             .find(|&item| read.is_new(item))
-            .or_else(|| (0..self.titles.len()).find(|&item| read.is_new(item)))
+            .or_else(|| (0..self.series_of.len()).find(|&item| read.is_new(item)))
     }
 }
 
-/// Which items the current user has read, cleared in one step.
-struct ReadItems {
+/// Which parts the current user has read, cleared in one step.
+struct ReadParts {
     stamps: Vec<u32>,
     stamp: u32,
 }
 
-impl ReadItems {
+impl ReadParts {
     fn forget(&mut self) {
         self.stamp += 1;
     }

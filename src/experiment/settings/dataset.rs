@@ -73,6 +73,13 @@ pub(super) const ROWS: &[Spec] = &[
     )
     .when(SYNTHETIC),
     Spec::new(
+        "dataset.editions",
+        count(100),
+        Is(Int(1)),
+        "Editions of every part, each an item of its own; a user keeps to one of them.",
+    )
+    .when(SYNTHETIC),
+    Spec::new(
         "dataset.continue_series",
         closed(0.0, 1.0),
         Is(Num(0.6)),

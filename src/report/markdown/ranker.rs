@@ -56,8 +56,8 @@ fn ladder(report: &Report, ranker: &RankerSection) -> String {
     };
     let mut text = format!(
         "## Ranker\n\nThe last item of every user. {} ranks the {} candidates of the users R whose item is among them: {}. {order} Random \
-         is the exact expected value; a perfect order puts the held-out item first. Users weigh the same. SE is the standard error of \
-         the row above it.\n\n",
+         is the exact expected value; a perfect order puts the held-out item first. Users weigh the same. Rows of SE \
+         (standard error) belong to the row before them.\n\n",
         ranker.backbone.name,
         report.candidates,
         ranked(test)

@@ -70,12 +70,13 @@ fn prompts_longer_than_the_model_was_made_for() {
 
 #[test]
 fn a_limit_that_the_fixed_text_fills() {
-    refused(
-        &place(),
-        &["ranker.max_prompt_tokens=100"],
-        "ranker.max_prompt_tokens is 100, but a prompt of 5 candidates needs 240 tokens before any title is in it; raise it to \
-         more than 240 or ask for fewer candidates",
+    // A token is a byte; a letter and the end come behind.
+    let needed = bench::prompt::template::text(&[""], &[""; 5]).len() + 2;
+    let message = format!(
+        "ranker.max_prompt_tokens is 100, but a prompt of 5 candidates needs {needed} tokens before any title is in it; raise it to \
+         more than {needed} or ask for fewer candidates"
     );
+    refused(&place(), &["ranker.max_prompt_tokens=100"], &message);
 }
 
 #[test]
@@ -183,6 +184,10 @@ fn candidates_among_which_nobody_of_validation_is_are_told_before_the_backbone_i
         "evaluation.cutoffs=[1]",
         "-S",
         "dataset.users=12",
+        "-S",
+        "dataset.min_user_interactions=3",
+        "-S",
+        "dataset.min_item_interactions=1",
         "-S",
         "ranker.select_by=ndcg@1",
     ];

@@ -75,7 +75,7 @@ fn attention_flops(config: &ModelConfig, batch: &Batch) -> f64 {
 
 /// Forwards and backwards with frozen weights: products cost as much again, and attention two and a half times (scores again,
 /// and four products in place of two). What checkpointing computes again is not counted.
-fn training_flops(config: &ModelConfig, batch: &Batch) -> f64 {
+pub fn training_flops(config: &ModelConfig, batch: &Batch) -> f64 {
     2.0 * forward_flops(config, batch) + 1.5 * attention_flops(config, batch)
 }
 

@@ -13,7 +13,7 @@ use bench::nn::quant::Storage;
 use bench::seed::Seed;
 use serde_json::{Value, json};
 
-use super::model::{forward_flops, peak, peak_memory, prompts, shape};
+use super::model::{forward_flops, peak, peak_memory, prompts, shape, training_flops};
 
 /// Tasks of ours, each with the peer's.
 const PAIRS: [(&str, &[&str]); 6] = [
@@ -158,7 +158,7 @@ fn training(decoder: &Decoder, workspace: &mut Workspace, repeats: usize) -> (f6
         let state = adamw::State { weights: &mut adapter.weights, first: &mut first, second: &mut second };
         adamw::step(&adam, taken, factor, &gradients, &[], state);
     });
-    (seconds, 2.0 * forward_flops(&config, &batch))
+    (seconds, training_flops(&config, &batch))
 }
 
 /// Prompts of the lengths in the file, sorted by length and packed by a budget of tokens, as the ranker scores them.

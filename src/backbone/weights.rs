@@ -12,7 +12,7 @@ mod save;
 mod shards;
 
 pub use error::WeightsError;
-pub use load::load;
+pub use load::{check, load};
 
 use super::ModelConfig;
 use crate::nn::quant::{Frozen, Storage};

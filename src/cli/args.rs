@@ -88,6 +88,8 @@ pub enum Command {
     Plan(Selection),
     /// Make reports again from the stored runs, without training
     Report(Selection),
+    /// Make the built-in backbones (embedded:NAME) that experiments name, and print where they lie
+    Pretrain(Selection),
     /// Download the upstream files of datasets, and backbones from the Hugging Face hub
     Fetch(FetchArgs),
     /// List stored runs

@@ -6,7 +6,7 @@ use super::format::{bytes, duration};
 use super::output::{self, Output};
 use super::table::table;
 use crate::pipeline;
-use crate::run::{Manifest, list_all};
+use crate::run::{Manifest, RankerRecord, list_all};
 
 /// List the cells of the run store.
 pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
@@ -45,9 +45,7 @@ pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
             cell.stage.clone(),
             cell.experiments.join(", "),
             cell.dataset.name.clone(),
-            cell.ranker
-                .as_ref()
-                .map_or_else(|| cell.retriever.clone(), |ranker| ranker.backbone.name.clone()),
+            cell.ranker.as_ref().map_or_else(|| cell.retriever.clone(), by),
             cell.seed.to_string(),
             cell.times.finished.chars().take(16).collect(),
             duration(cell.times.wall_seconds.values().sum()),
@@ -56,4 +54,10 @@ pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
     }
     out.print(&table.trim_fmt())?;
     Ok(exit)
+}
+
+/// `meta-llama/Llama-2-7b-hf nf4, tuned`: what tells rankings apart.
+fn by(ranker: &RankerRecord) -> String {
+    let how = if ranker.tuned { "tuned" } else { "zero-shot" };
+    format!("{} {}, {how}", ranker.backbone.name, ranker.backbone.quantization)
 }

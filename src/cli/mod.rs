@@ -12,6 +12,7 @@ mod interrupt;
 mod ls;
 mod output;
 mod plan;
+mod pretrain;
 mod progress;
 mod report;
 mod run;
@@ -57,6 +58,7 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Run(run) => run::run(run, common, &mut output),
         Command::Validate(selection) => validate::validate(selection, &mut output),
         Command::Plan(selection) => plan::plan(selection, common, &mut output),
+        Command::Pretrain(selection) => pretrain::pretrain(selection, common, &mut output),
         Command::Report(selection) => report::report(selection, common, &mut output),
         Command::Fetch(fetch) => fetch::fetch(fetch, common, &mut output),
         Command::Ls => ls::ls(common, &mut output),

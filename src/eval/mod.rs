@@ -16,6 +16,6 @@ pub use averaging::{Averaging, overall_from_parts};
 pub use ladder::{Rung, expected_random, headroom_gained, over_seeds};
 pub use metrics::{Metric, MetricKind, UnknownMetric, mrr_at, ndcg_at, recall_at};
 pub use rank_list::{RankList, ZeroRank};
-pub use rerank::rank_among;
+pub use rerank::{expected_among, rank_among};
 pub use summary::{SeedSummary, TwoLevel, two_level, two_level_of};
 pub use table::{Estimate, MetricTable, paper_metrics};

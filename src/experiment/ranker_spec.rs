@@ -1,6 +1,8 @@
 //! What a file can ask of the second stage: a language model and how it is taught to rank candidates.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::SelectBy;
 
@@ -64,7 +66,8 @@ pub struct RankerSpec {
     pub lora_alpha: f64,
     /// Probability of dropping an input of an adapter.
     pub lora_dropout: f64,
-    /// Linear layers that get an adapter.
+    /// Linear layers that get an adapter: each once, in the order of a layer, however they were written.
+    #[serde(deserialize_with = "each_once")]
     pub lora_targets: Vec<LoraTarget>,
     /// Peak step size of AdamW.
     pub learning_rate: f64,
@@ -142,6 +145,12 @@ pub enum LoraTarget {
     UpProj,
     /// Feed-forward output.
     DownProj,
+}
+
+/// A set is meant, so neither order nor repetition may decide a result or its key.
+fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<LoraTarget>, D::Error> {
+    let targets = BTreeSet::<LoraTarget>::deserialize(deserializer)?;
+    Ok(targets.into_iter().collect())
 }
 
 /// What a prompt that is too long loses.

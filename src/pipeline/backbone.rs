@@ -63,6 +63,7 @@ pub struct Located {
     /// Its files; none for a built-in one.
     folder: Option<Folder>,
     identity: OnceLock<String>,
+    tokenizer: OnceLock<Arc<Tokenizer>>,
 }
 
 impl Located {
@@ -78,6 +79,7 @@ impl Located {
             pretraining_tokens: 0,
             folder: Some(folder),
             identity: OnceLock::new(),
+            tokenizer: OnceLock::new(),
         })
     }
 
@@ -95,6 +97,7 @@ impl Located {
                 folder: None,
                 // What it will be follows from what it is made of.
                 identity: OnceLock::from(request.key().as_str().to_owned()),
+                tokenizer: OnceLock::new(),
             }
         };
         Ok(request(experiment, data)?.map(found))
@@ -112,6 +115,32 @@ impl Located {
         let hashes = folder.hashes(interrupt)?;
         let text: String = hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
         Ok(self.identity.get_or_init(|| sha256_hex(text.as_bytes())))
+    }
+
+    /// What can be known of the files without reading a weight: the tokenizer, which belongs to the model, once the headers of
+    /// the weights are those of the model that `config.json` describes. None for a built-in backbone, whose files may not be
+    /// there yet.
+    ///
+    /// # Errors
+    /// If the tokenizer or a header cannot be read, or contradicts the description.
+    pub fn examine(&self) -> Result<Option<Arc<Tokenizer>>, Error> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        let tokenizer = self.tokenizer(folder, &self.config)?;
+        backbone::weights::check(folder).map_err(|error| Error::BackboneFiles(Arc::new(error)))?;
+        Ok(Some(tokenizer))
+    }
+
+    /// The tokenizer in the files of `folder`, read once.
+    fn tokenizer(&self, folder: &Folder, config: &ModelConfig) -> Result<Arc<Tokenizer>, Error> {
+        if let Some(tokenizer) = self.tokenizer.get() {
+            return Ok(Arc::clone(tokenizer));
+        }
+        let mut tokenizer = Tokenizer::from_file(folder.tokenizer())?;
+        prompt::check_vocabulary(&tokenizer, config.vocab)?;
+        if let (true, Some(eos)) = (tokenizer.lacks_stated_eos(), config.eos.first()) {
+            tokenizer = tokenizer.with_eos(*eos);
+        }
+        Ok(Arc::clone(self.tokenizer.get_or_init(|| Arc::new(tokenizer))))
     }
 
     /// Whether a built-in backbone has still to be made, and stored at `runs`.
@@ -144,11 +173,7 @@ impl Located {
         };
         let config = folder.config()?;
         // The tokenizer is small: what is wrong with it is told before the weights are read.
-        let mut tokenizer = Tokenizer::from_file(folder.tokenizer())?;
-        prompt::check_vocabulary(&tokenizer, config.vocab)?;
-        if let (None, Some(eos)) = (tokenizer.eos(), config.eos.first()) {
-            tokenizer = tokenizer.with_eos(*eos);
-        }
+        let tokenizer = self.tokenizer(&folder, &config)?;
         let identity = self.identity(interrupt)?.to_owned();
         let weights = backbone::load(&folder, storage(spec), reporter, interrupt)?;
         let bytes = weights.bytes() as u64;
@@ -175,19 +200,31 @@ impl Located {
             ComputeType::Bf16 => Precision::Bf16,
             ComputeType::F32 => Precision::F32,
         };
-        Ok(Backbone { decoder: Decoder::new(weights, precision), tokenizer: Arc::new(tokenizer), record })
+        Ok(Backbone { decoder: Decoder::new(weights, precision), tokenizer, record })
     }
 
-    /// The name in results: a repository's, or a folder's without the folders above it, which are private to a machine.
+    /// The name in results: a repository's, or a folder's without the folders above it, which are private to a machine. A folder in
+    /// the cache of the hub is a repository too.
     fn shown_name(&self, spec: &BackboneSpec) -> String {
-        let folder = self.folder.as_ref().filter(|_| self.source == BackboneSource::Folder);
-        let own = folder.and_then(|folder| folder.path().file_name());
-        own.map_or_else(|| spec.name.clone(), |name| name.to_string_lossy().into_owned())
+        let Some(folder) = self.folder.as_ref().filter(|_| self.source == BackboneSource::Folder) else {
+            return spec.name.clone();
+        };
+        let path = std::path::absolute(folder.path()).unwrap_or_else(|_| folder.path().to_owned());
+        let names = path.components().rev().map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let names: Vec<String> = names.collect();
+        if let [_, snapshots, model, ..] = &names[..]
+            && snapshots == "snapshots"
+            && let Some((organisation, name)) =
+                model.strip_prefix("models--").and_then(|name| name.split_once("--"))
+        {
+            return format!("{organisation}/{name}");
+        }
+        names.into_iter().next().unwrap_or_default()
     }
 }
 
 /// What a built-in backbone is made of.
-fn request<'a>(
+pub(super) fn request<'a>(
     experiment: &'a Experiment,
     data: &'a Prepared,
 ) -> Result<Option<Request<'a>>, pretrain::Error> {

@@ -27,6 +27,12 @@ pub enum Error {
     /// A built-in backbone cannot be made.
     #[error(transparent)]
     Pretrain(Box<pretrain::Error>),
+    /// A backbone that was made and is no longer there.
+    #[error("{}: it was made and is not complete now; does something else clear the folder of runs? Make it again", folder.display())]
+    Gone {
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// Prompts cannot be made.
     #[error(transparent)]
     Prompt(#[from] prompt::Error),
@@ -38,6 +44,20 @@ pub enum Error {
     Scores {
         /// Why.
         what: String,
+    },
+    /// Prompts for which the model was not made.
+    #[error(
+        "with these titles and settings a prompt can have {longest} tokens, but the backbone {backbone} was made for {positions} \
+         (config.json), and what it says beyond them means nothing; set ranker.max_prompt_tokens = {positions} (what longer \
+         prompts lose is counted in the report), show fewer ranker.history_items, or use another backbone"
+    )]
+    TooLong {
+        /// `backbone.name`.
+        backbone: String,
+        /// Tokens of the longest prompt.
+        longest: usize,
+        /// Tokens that the model was made for.
+        positions: usize,
     },
     /// A ranking was asked of an experiment without a backbone.
     #[error("the experiment names no backbone")]
@@ -90,6 +110,17 @@ pub enum Error {
         seed: u64,
         /// How many.
         splits: usize,
+    },
+    /// Stored rankings of one experiment and seed by backbones of different content.
+    #[error(
+        "seed {seed} is stored for {backbones} different versions of the backbone, and its files are not here to say which is \
+         meant; bring them back, or remove the cells that are out of date"
+    )]
+    AmbiguousBackbone {
+        /// The seed.
+        seed: u64,
+        /// How many.
+        backbones: usize,
     },
 }
 

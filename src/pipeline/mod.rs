@@ -11,7 +11,9 @@ mod job;
 mod needs;
 mod outcome;
 mod plan;
+mod preflight;
 mod prepare;
+mod pretraining;
 mod ranking;
 mod ranking_cost;
 mod rebuild;
@@ -30,6 +32,7 @@ pub use job::{Job, Need, State, ranking_key, retrieval_key};
 pub use outcome::{Ending, Outcome, Summary};
 pub use plan::{Fate, Planned, plan};
 pub use prepare::{Prepared, prepare};
+pub use pretraining::{Made, Pretrained, pretrain};
 pub use ranking_cost::ranking_cost;
 pub use rebuild::{Rebuilt, rebuild};
 pub use seeds::Finished;
@@ -62,7 +65,8 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     check_folders(&experiments, folders)?;
     let baselines = published(folders.baselines.as_deref())?;
     let store = Store::new(&folders.runs);
-    let jobs = prepare(experiments, &folders.data, options.reporter);
+    let jobs = prepare(experiments, &folders.data, options.reporter).into_iter().map(Job::examined);
+    let jobs: Vec<Job> = jobs.collect();
     let hopeless = !options.keep_going && jobs.iter().any(|job| matches!(job.state, State::Broken(_)));
     let mut summary = Summary::default();
     for Job { experiment, data, backbone, state } in jobs {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::estimate::{Cost, estimate, matrix_speed};
+use super::preflight::check_reach;
 use super::prepare::prepare;
 use super::ranking_cost::{pretraining_cost, ranking_cost};
 use super::seeds::expected;
@@ -73,7 +74,8 @@ pub fn plan(
     store.list()?;
     let rankings = Store::rankings(&folders.runs);
     let mut plan = Plan { store, rankings, begun: BTreeSet::new(), speed: None };
-    Ok(prepare(experiments, &folders.data, reporter).into_iter().map(|job| plan.job(job)).collect())
+    let jobs = prepare(experiments, &folders.data, reporter).into_iter().map(Job::examined);
+    Ok(jobs.map(|job| plan.job(job)).collect())
 }
 
 struct Plan {
@@ -127,6 +129,13 @@ impl Plan {
             None => None,
         };
         let glance = self.store.glance(&key, &expected);
+        if let (Glance::Whole(_), Some(spec), Some((_, Glance::Missing | Glance::Damaged))) =
+            (&glance, &experiment.ranker, &ranking)
+            && let Ok(Some(retrieval)) = self.store.retrieval(&key)
+        {
+            // What cannot be read now is set aside by the run and computed again.
+            check_reach(spec, &retrieval)?;
+        }
         Ok(Look { retrieval: (key, glance), ranking })
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::backbone::Backbone;
 use super::record::{setting_records, word};
-use super::{Error, Prepared};
+use super::{Error, Prepared, preflight};
 use crate::backbone::peft;
 use crate::data::Part;
 use crate::eval::Rung;
@@ -45,13 +45,14 @@ pub(super) fn compute(
     let started = run::now();
     let mut clock = Clock::default();
     let k = retrieval.retrieval.k;
-    let labels = if spec.tune { k.max(spec.negatives as usize + 1) } else { k };
-    let verbalizer = Verbalizer::new(&backbone.tokenizer, labels, spec.read_out)?;
+    let verbalizer = Verbalizer::new(&backbone.tokenizer, preflight::labels(k, spec), spec.read_out)?;
     if let Some(warning) = verbalizer.audit().warning() {
         reporter.emit(Event::Warning(&warning));
     }
     let (names, letters) = letters(verbalizer.audit(), verbalizer.read());
-    let prompts = Prompts::new(backbone.tokenizer.clone(), &data.titles, &verbalizer, spec)?;
+    let prompts = preflight::prompts(&backbone.tokenizer, data, &verbalizer, spec)?;
+    let positions = backbone.decoder.config().longest_prompt();
+    preflight::check_length(&prompts, data, spec, (&backbone.record.name, positions))?;
     let [validation, test] = [Part::Validation, Part::Test]
         .map(|part| questions(material, &prompts, part, seed).map(|(questions, of)| Asked { questions, of }));
     let (validation, test) = (validation?, test?);
@@ -81,9 +82,8 @@ pub(super) fn compute(
         shown = Some(prompt_record(&trained.shown, lessons.len() as u64 * u64::from(spec.epochs)));
         curve = trained.curve.iter().map(curve_point).collect();
         if let Some(trained) = model.adapter() {
-            // As it was typed, so that PEFT finds it too.
-            let base = experiment.backbone.as_ref().map_or("", |named| &named.name);
-            let files = trained.to_peft(base);
+            // A repository's name, so that PEFT finds it; never the path of a folder, which is private to a machine.
+            let files = trained.to_peft(&backbone.record.name);
             adapter = [(peft::CONFIG, files.config), (peft::WEIGHTS, files.weights)]
                 .map(|(name, bytes)| (format!("{ADAPTER}/{name}"), bytes))
                 .to_vec();

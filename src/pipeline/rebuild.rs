@@ -7,15 +7,15 @@ use serde_json::Value;
 
 use super::prepare::prepare;
 use super::record::setting_records;
-use super::seeds::{Finished, expected, stored};
+use super::seeds::{Finished, expected};
 use super::tables::{Folders, published, write};
 use super::{Error, Job, Located, Prepared, ranking_key, retrieval_key};
 use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::Experiment;
 use crate::report::Report;
 use crate::run::{
-    Cell, CellKey, Manifest, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, RankingCell, SettingRecord,
-    Stage, Store, atomic,
+    Cell, CellKey, Damage, Expected, Found, Manifest, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION,
+    RankingCell, SettingRecord, Stage, Store, atomic,
 };
 use crate::seed::Seed;
 
@@ -80,24 +80,69 @@ impl Shelves<'_> {
     fn finished(&self, job: &Job) -> Result<Vec<Finished>, Error> {
         let experiment = &job.experiment;
         let second = experiment.needs_backbone();
-        let found = match (&job.data, &job.backbone) {
-            (Some(data), None) if !second => self.of_data(experiment, data, None)?,
-            (Some(data), Some(located)) => self.of_data(experiment, data, Some(located))?,
-            _ if second => self.rankings_of_settings(experiment)?,
-            _ => self.retrievals_of_settings(experiment)?,
-        };
+        let (data, located) = (job.data.as_deref(), job.backbone.as_deref());
+        let mut found = Vec::new();
+        for &seed in &experiment.seeds {
+            found.extend(match (data, located) {
+                (Some(data), None) if !second => self.of_data(experiment, data, None, seed)?,
+                (Some(data), Some(located)) => self.of_data(experiment, data, Some(located), seed)?,
+                _ if second => self.ranking_of_settings(experiment, data, located, seed)?,
+                _ => self.retrieval_of_settings(experiment, seed)?,
+            });
+        }
+        self.tell(job, &found);
+        Ok(found)
+    }
+
+    /// What a reader of the report has to know of how its seeds were found, and of those that were not.
+    fn tell(&self, job: &Job, found: &[Finished]) {
+        let Experiment { name, seeds, .. } = &job.experiment;
         let missing = match (&job.data, &job.backbone) {
             (None, _) => Some("the data are"),
-            (_, None) if second => Some("the backbone is"),
+            (_, None) if job.experiment.needs_backbone() => Some("the backbone is"),
             _ => None,
         };
-        if let Some(missing) = missing.filter(|_| !found.is_empty()) {
+        if found.is_empty() {
+            return;
+        }
+        if let Some(missing) = missing {
             self.reporter.emit(Event::Note(&format!(
-                "{}: {missing} not here; the stored seeds with its settings are taken",
-                experiment.name
+                "{name}: {missing} not here; the stored seeds with its settings are taken"
             )));
         }
-        Ok(found)
+        let there = |seed: &&Seed| found.iter().any(|one| one.retrieval.manifest.seed == seed.get());
+        let absent: Vec<String> = seeds.iter().filter(|seed| !there(seed)).map(Seed::to_string).collect();
+        if !absent.is_empty() {
+            self.reporter.emit(Event::Warning(&format!(
+                "{name}: the report is incomplete, for seed{} {} {} not stored; `bench {}` computes what is missing",
+                if absent.len() == 1 { "" } else { "s" },
+                absent.join(", "),
+                if absent.len() == 1 { "is" } else { "are" },
+                job.experiment.path.display()
+            )));
+        }
+    }
+
+    /// The whole cell of a key. A damaged one is set aside; nothing is computed here, and the warning says what does.
+    fn stored<C: Stage>(
+        &self,
+        store: &Store<C>,
+        key: &CellKey,
+        expected: Option<&Expected<'_>>,
+    ) -> Result<Option<C>, Error> {
+        Ok(match store.load_as(key, expected)? {
+            Found::Complete(cell) => Some(*cell),
+            Found::Missing => None,
+            Found::Damaged(Damage { path, what, set_aside }) => {
+                self.reporter.emit(Event::Warning(&format!(
+                    "read {}: {what}; the cell was set aside as {}; a report computes nothing: the next run that needs the cell \
+                     computes it again",
+                    path.display(),
+                    set_aside.display()
+                )));
+                None
+            }
+        })
     }
 
     fn of_data(
@@ -105,58 +150,58 @@ impl Shelves<'_> {
         experiment: &Experiment,
         data: &Prepared,
         located: Option<&Located>,
-    ) -> Result<Vec<Finished>, Error> {
-        let mut found = Vec::new();
-        for &seed in &experiment.seeds {
-            let expected = expected(experiment, data, seed);
-            let key = retrieval_key(experiment, data, seed);
-            let Some(retrieval) = stored(&self.retrievals.store, &key, Some(&expected), self.reporter)?
-            else {
-                continue;
-            };
-            let mut ranking = None;
-            if let Some(located) = located {
-                let key = ranking_key(experiment, &key, located.identity(&Interrupt::default())?);
-                ranking = stored(&self.rankings.store, &key, Some(&expected), self.reporter)?;
-            }
-            if ranking.is_some() || located.is_none() {
-                found.push(Finished { retrieval, ranking });
-            }
-        }
-        Ok(found)
+        seed: Seed,
+    ) -> Result<Option<Finished>, Error> {
+        let expected = expected(experiment, data, seed);
+        let key = retrieval_key(experiment, data, seed);
+        let Some(retrieval) = self.stored(&self.retrievals.store, &key, Some(&expected))? else {
+            return Ok(None);
+        };
+        let Some(located) = located else { return Ok(Some(Finished { retrieval, ranking: None })) };
+        let key = ranking_key(experiment, &key, located.identity(&Interrupt::default())?);
+        let ranking = self.stored(&self.rankings.store, &key, Some(&expected))?;
+        Ok(ranking.map(|ranking| Finished { retrieval, ranking: Some(ranking) }))
     }
 
-    /// The cells whose settings are those of the experiment.
-    fn retrievals_of_settings(&self, experiment: &Experiment) -> Result<Vec<Finished>, Error> {
+    /// The cell whose settings are those of the experiment.
+    fn retrieval_of_settings(&self, experiment: &Experiment, seed: Seed) -> Result<Option<Finished>, Error> {
         let records = setting_records(experiment);
         let wanted = deciding(&records, false);
-        let mut cells = Vec::new();
-        for &seed in &experiment.seeds {
-            let settings = |cell: &Cell| deciding(&cell.settings, false) == wanted;
-            let found = self.of_settings(&self.retrievals, RETRIEVAL_STAGE_VERSION, seed, settings)?;
-            cells.extend(found.map(|retrieval| Finished { retrieval, ranking: None }));
-        }
-        Ok(cells)
+        let same = |cell: &Cell| deciding(&cell.settings, false) == wanted;
+        let found = self.of_settings(&self.retrievals, RETRIEVAL_STAGE_VERSION, seed, same)?;
+        Ok(found.map(|retrieval| Finished { retrieval, ranking: None }))
     }
 
-    /// The same of the second stage, with the candidates that were ranked.
-    fn rankings_of_settings(&self, experiment: &Experiment) -> Result<Vec<Finished>, Error> {
+    /// The same of the second stage, with the candidates that were ranked. Of what is here (the data or the backbone) the
+    /// content decides, not only the settings.
+    fn ranking_of_settings(
+        &self,
+        experiment: &Experiment,
+        data: Option<&Prepared>,
+        located: Option<&Located>,
+        seed: Seed,
+    ) -> Result<Option<Finished>, Error> {
         let records = setting_records(experiment);
         let wanted = deciding(&records, true);
-        let mut cells = Vec::new();
-        for &seed in &experiment.seeds {
-            let settings = |cell: &RankingCell| deciding(&cell.settings, true) == wanted;
-            let found = self.of_settings(&self.rankings, RANKING_STAGE_VERSION, seed, settings)?;
-            let Some(ranking) = found else { continue };
-            let key =
-                ranking.manifest.ranker.as_ref().and_then(|ranker| CellKey::from_hex(&ranker.retrieval_key));
-            let Some(key) = key else { continue };
-            let retrieval = stored(&self.retrievals.store, &key, None, self.reporter)?;
-            cells.extend(retrieval.map(|retrieval| Finished { retrieval, ranking: Some(ranking) }));
-        }
-        Ok(cells)
+        let candidates = data.map(|data| retrieval_key(experiment, data, seed));
+        let identity = located.map(|located| located.identity(&Interrupt::default())).transpose()?;
+        let same = |cell: &RankingCell| {
+            let Some(ranker) = &cell.manifest.ranker else { return false };
+            deciding(&cell.settings, true) == wanted
+                && candidates.as_ref().is_none_or(|key| key.as_str() == ranker.retrieval_key)
+                && identity.is_none_or(|identity| identity == ranker.backbone.identity)
+        };
+        let Some(ranking) = self.of_settings(&self.rankings, RANKING_STAGE_VERSION, seed, same)? else {
+            return Ok(None);
+        };
+        let key =
+            ranking.manifest.ranker.as_ref().and_then(|ranker| CellKey::from_hex(&ranker.retrieval_key));
+        let Some(key) = key else { return Ok(None) };
+        let retrieval = self.stored(&self.retrievals.store, &key, None)?;
+        Ok(retrieval.map(|retrieval| Finished { retrieval, ranking: Some(ranking) }))
     }
 
+    /// The only cell of a seed and stage with the settings that are wanted.
     fn of_settings<C: Stage>(
         &self,
         shelf: &Shelf<C>,
@@ -168,29 +213,44 @@ impl Shelves<'_> {
         for manifest in &shelf.manifests {
             let same = manifest.seed == seed.get() && manifest.code.stage_version == version;
             let Some(key) = CellKey::from_hex(&manifest.key).filter(|_| same) else { continue };
-            found.extend(stored(&shelf.store, &key, None, self.reporter)?.filter(&same_settings));
+            found.extend(self.stored(&shelf.store, &key, None)?.filter(&same_settings));
         }
-        let splits: BTreeSet<&str> =
-            found.iter().map(|cell| cell.manifest().dataset.split_fingerprint.as_str()).collect();
-        if splits.len() > 1 {
-            return Err(Error::Ambiguous { seed: seed.get(), splits: splits.len() });
+        let several = |of: fn(&Manifest) -> Option<&str>| {
+            found.iter().filter_map(|cell| of(cell.manifest())).collect::<BTreeSet<&str>>().len()
+        };
+        let splits = several(|manifest| Some(&manifest.dataset.split_fingerprint));
+        if splits > 1 {
+            return Err(Error::Ambiguous { seed: seed.get(), splits });
+        }
+        let backbones = several(|manifest| Some(&manifest.ranker.as_ref()?.backbone.identity));
+        if backbones > 1 {
+            return Err(Error::AmbiguousBackbone { seed: seed.get(), backbones });
         }
         Ok(found.into_iter().next())
     }
 }
 
-/// The settings that decide the retrieval stage, and the ranking stage too if there is one, with their values.
-fn deciding(settings: &[SettingRecord], ranking: bool) -> BTreeMap<&str, &Value> {
+/// The settings that decide the retrieval stage, and the ranking stage with its backbone too if there is one, with their values.
+fn deciding(settings: &[SettingRecord], ranking: bool) -> BTreeMap<&str, Value> {
     const OTHERS: [&str; 3] = ["evaluation.averaging", "evaluation.candidates", "evaluation.mask_history"];
+    const SECOND: [&str; 3] = ["backbone.", "pretrain.", "ranker."];
     settings
         .iter()
         .filter(|SettingRecord { key, .. }| {
             let first = key.starts_with("dataset.") || key.starts_with("retriever.");
-            let second = key.starts_with("backbone.") || key.starts_with("ranker.");
+            let second = SECOND.iter().any(|section| key.starts_with(section));
             first
                 || OTHERS.contains(&key.as_str())
                 || ranking && second && key != "ranker.gradient_checkpointing"
         })
-        .map(|setting| (setting.key.as_str(), &setting.value))
+        .map(|SettingRecord { key, value, .. }| {
+            let mut value = value.clone();
+            // A set, whose order decides nothing.
+            if let Some(targets) = value.as_array_mut().filter(|_| key == "ranker.lora_targets") {
+                targets.sort_by_key(Value::to_string);
+                targets.dedup();
+            }
+            (key.as_str(), value)
+        })
         .collect()
 }

@@ -6,7 +6,7 @@ use super::backbone::{Backbone, Located};
 use super::cell;
 use super::job::{ranking_key, retrieval_key};
 use super::ranking::{self, Material};
-use super::{Ending, Error, Options, Prepared, stored_bytes};
+use super::{Ending, Error, Options, Prepared, preflight, stored_bytes};
 use crate::events::{Event, Reporter};
 use crate::experiment::{Experiment, RankerSpec};
 use crate::run::{self, Cell, CellKey, Expected, Found, RankingCell, Stage, Store, atomic};
@@ -101,6 +101,7 @@ impl Seeds<'_> {
         let identity = located.identity(options.interrupt)?;
         let key = ranking_key(experiment, retrieval_key, identity);
         let compute = || {
+            preflight::check_reach(spec, &retrieval.retrieval)?;
             let runs = &options.folders.runs;
             let backbone = match loaded.take() {
                 None => located.load((experiment, data), runs, options.reporter, options.interrupt)?,
@@ -166,8 +167,8 @@ fn keep<C: Stage>(
     }
 }
 
-/// The whole cell of a key; a damaged one is set aside with a warning.
-pub(super) fn stored<C: Stage>(
+/// The whole cell of a key; a damaged one is set aside with a warning that it is computed again.
+fn stored<C: Stage>(
     store: &Store<C>,
     key: &CellKey,
     expected: Option<&Expected<'_>>,

@@ -26,7 +26,6 @@ pub struct Prompts {
     joining: Joining,
     /// Ids that training appends for each label.
     labels: Vec<u32>,
-    eos: Option<u32>,
     history_items: usize,
     limit: usize,
     overlong: OverlongPrompts,
@@ -59,7 +58,6 @@ impl Prompts {
             titles,
             assembly: None,
             labels: verbalizer.trained().to_vec(),
-            eos: tokenizer.eos(),
             tokenizer,
             history_items: spec.history_items as usize,
             limit: spec.max_prompt_tokens as usize,
@@ -188,7 +186,7 @@ impl Prompts {
         if sample.answer >= candidates {
             return Err(Error::Answer { answer: sample.answer, candidates });
         }
-        let eos = self.eos.ok_or_else(|| Error::NoEnd { path: self.tokenizer.path().to_owned() })?;
+        let eos = self.tokenizer.required_eos()?;
         self.body(sample.history, &sample.candidates, 2, prompt)?;
         prompt.ids.extend([self.labels[sample.answer], eos]);
         let has_bos = self.tokenizer.bos().is_some();
@@ -223,6 +221,37 @@ impl Prompts {
             history = &history[1..];
             prompt.dropped_items += 1;
         }
+    }
+
+    /// Tokens of the longest prompt that users with these `sequences` of items can have before anything is cut, up to the line
+    /// break that the answer follows: that with the history items in a row and with the candidates that have the most tokens.
+    ///
+    /// # Errors
+    /// For an item without a title, or a text that the tokenizer refuses.
+    pub fn longest(&self, sequences: &[Vec<ItemId>]) -> Result<usize, Error> {
+        let titles = self.titles.len();
+        let of = |item| Ok(self.tokenizer.encode(self.titles.shown(item))?.len());
+        let lengths = (0..titles).map(of).collect::<Result<Vec<usize>, Error>>()?;
+        /// Of a number and its line, about: a longer history of shorter titles may be the longer one.
+        const LINE: usize = 5;
+        let (mut most, mut history): (usize, &[ItemId]) = (0, &[]);
+        for items in sequences {
+            if let Some(item) = items.iter().find(|item| item.index() >= titles) {
+                return Err(Error::UnknownItem { item: item.get(), titles });
+            }
+            for shown in items.windows(self.history_items.min(items.len()).max(1)) {
+                let length = shown.iter().map(|item| lengths[item.index()] + LINE).sum();
+                if length > most {
+                    (most, history) = (length, shown);
+                }
+            }
+        }
+        let mut candidates: Vec<ItemId> = (1..=titles as u32).filter_map(ItemId::new).collect();
+        candidates.sort_by_key(|item| std::cmp::Reverse(lengths[item.index()]));
+        candidates.truncate(self.labels.len());
+        let mut ids = Vec::new();
+        self.assemble(history, &candidates, &mut ids)?;
+        Ok(ids.len())
     }
 
     fn assemble(&self, history: &[ItemId], candidates: &[ItemId], out: &mut Vec<u32>) -> Result<(), Error> {

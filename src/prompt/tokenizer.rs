@@ -18,6 +18,8 @@ pub struct Tokenizer {
     path: PathBuf,
     bos: Option<u32>,
     eos: Option<u32>,
+    /// Whether `eos` is only a well-known name in the vocabulary, which no file calls the end.
+    guessed: bool,
     vocab_size: usize,
     fingerprint: String,
     /// What [`super::seams::vocabulary_proof`] found; a walk over the vocabulary, done once.
@@ -119,6 +121,7 @@ impl Tokenizer {
             path: path.to_owned(),
             bos,
             eos: None,
+            guessed: false,
             vocab_size: largest as usize + 1,
             fingerprint: hex::encode(Sha256::digest(bytes)),
             vocabulary_proof: OnceLock::new(),
@@ -162,6 +165,7 @@ impl Tokenizer {
         }
         if self.eos.is_none() {
             self.eos = KNOWN_ENDS.iter().find_map(|token| self.inner.token_to_id(token));
+            self.guessed = self.eos.is_some();
         }
         Ok(())
     }
@@ -170,7 +174,15 @@ impl Tokenizer {
     #[must_use]
     pub fn with_eos(mut self, id: u32) -> Self {
         self.eos = Some(id);
+        self.guessed = false;
         self
+    }
+
+    /// Whether no file beside the tokenizer names the end-of-text token: there is none, or it was recognized by its name alone.
+    /// What config.json says of it counts for more then.
+    #[must_use]
+    pub fn lacks_stated_eos(&self) -> bool {
+        self.guessed || self.eos.is_none()
     }
 
     /// The ids of `text`, without special tokens.
@@ -232,6 +244,14 @@ impl Tokenizer {
     #[must_use]
     pub fn eos(&self) -> Option<u32> {
         self.eos
+    }
+
+    /// The token after every answer, without which nothing can be taught.
+    ///
+    /// # Errors
+    /// [`Error::NoEnd`] if it is not known.
+    pub fn required_eos(&self) -> Result<u32, Error> {
+        self.eos.ok_or_else(|| Error::NoEnd { path: self.path.clone() })
     }
 
     /// One more than the largest id.

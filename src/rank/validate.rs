@@ -1,10 +1,8 @@
 //! Ranks of held-out items among candidates that a model scored.
 
-use std::num::NonZeroU32;
-
 use super::score::{Pace, score};
 use super::{Error, Model};
-use crate::eval::{mrr_at, ndcg_at, rank_among, recall_at};
+use crate::eval::{Metric, MetricKind, expected_among};
 use crate::events::Interrupt;
 use crate::experiment::{SelectBy, SelectMetric};
 use crate::prompt::{Prompts, Sample, Truncation};
@@ -88,18 +86,19 @@ impl Questions {
         Ok((0..letters.sets.len()).map(of).collect())
     }
 
-    /// The mean over the users of a metric of the ranks that `scores` (users, k) give.
+    /// The mean over the users of a metric of the ranks that `scores` (users, k) give, expected over a random order of candidates
+    /// with the held-out item's score: a model that scores all alike must not profit from the ids of items.
     #[must_use]
     pub fn metric(&self, scores: &[f32], by: SelectBy) -> f64 {
-        let value = match by.metric {
-            SelectMetric::Recall => recall_at,
-            SelectMetric::Ndcg => ndcg_at,
-            SelectMetric::Mrr => mrr_at,
+        let kind = match by.metric {
+            SelectMetric::Recall => MetricKind::Recall,
+            SelectMetric::Ndcg => MetricKind::Ndcg,
+            SelectMetric::Mrr => MetricKind::Mrr,
         };
+        let metric = Metric::new(kind, by.k);
         let of = |user: usize| {
-            let own = user * self.k..(user + 1) * self.k;
-            let rank = rank_among(&scores[own.clone()], &self.items[own], self.answers[user]);
-            value(rank.and_then(|(rank, _)| NonZeroU32::new(rank)), by.k)
+            let own = &scores[user * self.k..(user + 1) * self.k];
+            expected_among(own, self.answers[user], metric).unwrap_or(0.0)
         };
         (0..self.len()).map(of).sum::<f64>() / self.len().max(1) as f64
     }

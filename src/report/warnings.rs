@@ -93,6 +93,12 @@ fn of_ranker(ranker: &RankerSection) -> Vec<String> {
                 seed.seed, training.stop_reason, training.best_step
             ));
         }
+        if let Some(training) = seed.training.as_ref().filter(|training| training.best_step == 0) {
+            found.push(format!(
+                "Seed {}: no validation was better than that before training ({} {:.4}), so the tuned rung is the backbone as it was.",
+                seed.seed, training.selected_by, training.best_metric
+            ));
+        }
         let parts = [
             ("test", Some(&seed.test_prompts)),
             ("validation", Some(&seed.validation_prompts)),

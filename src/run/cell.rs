@@ -1,5 +1,6 @@
 //! A cell of the first stage.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::stage::{Files, Flaw, MANIFEST, Stage, json};
@@ -67,6 +68,19 @@ impl Store {
     pub fn save(&self, key: &CellKey, cell: &Cell, weights: Option<&[u8]>) -> Result<PathBuf, Error> {
         let weights = weights.map(|bytes| (WEIGHTS.to_owned(), bytes.to_vec()));
         self.save_with(key, cell, weights.as_slice())
+    }
+
+    /// What a complete cell retrieved, verified, without setting anything aside; `None` if it has no such file.
+    ///
+    /// # Errors
+    /// If it cannot be read or differs from the manifest.
+    pub fn retrieval(&self, key: &CellKey) -> Result<Option<StoredRetrieval>, Error> {
+        let damaged = |what: String| {
+            let path = self.cell_dir(key).join(RETRIEVAL);
+            Error::read(&path, io::Error::new(io::ErrorKind::InvalidData, what))
+        };
+        let bytes = self.file(key, RETRIEVAL)?;
+        bytes.map(|bytes| StoredRetrieval::from_bytes(&bytes).map_err(damaged)).transpose()
     }
 
     /// The weights of a complete cell, verified; `None` if it has none.

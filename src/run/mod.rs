@@ -40,4 +40,4 @@ pub use store::{Damage, Expected, Found, Glance, Store};
 pub const RETRIEVAL_STAGE_VERSION: u32 = 1;
 
 /// The same for the ranking stage.
-pub const RANKING_STAGE_VERSION: u32 = 1;
+pub const RANKING_STAGE_VERSION: u32 = 2;

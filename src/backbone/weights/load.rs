@@ -25,11 +25,23 @@ pub fn load(
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<Weights, Error> {
-    let config = folder.config()?;
+    read(&folder.config()?, &open(folder)?, storage, reporter, interrupt)
+}
+
+/// Compare the headers of all files of weights with `config.json`: names, types and shapes, and the index with the files. No
+/// weight is read.
+///
+/// # Errors
+/// As [`load`], but for weights that are not finite.
+pub fn check(folder: &Folder) -> Result<(), Error> {
+    open(folder)?.check(&folder.config()?)?;
+    Ok(())
+}
+
+fn open(folder: &Folder) -> Result<Shards<'static>, Error> {
     let shards = folder.shards().iter().map(|path| Shard::open(path)).collect::<Result<Vec<_>, _>>()?;
     let index = folder.path().join(INDEX);
-    let shards = Shards::new(shards, folder.index().map(|map| (index.as_path(), map)))?;
-    read(&config, &shards, storage, reporter, interrupt)
+    Ok(Shards::new(shards, folder.index().map(|map| (index.as_path(), map)))?)
 }
 
 impl Weights {

@@ -70,6 +70,72 @@ pub(super) fn walk<E: Elements + ?Sized>(
     Some(NotFinite { at, value: value[0] })
 }
 
+/// A format that keeps each block of [`BLOCK`] elements as bytes of codes and one scale.
+pub(super) trait Blocks {
+    /// What codes are kept in.
+    type Code: Copy + Default + Send + Sync;
+    /// How many of them a whole block has.
+    const CODES: usize;
+
+    /// The codes of one block, [`Blocks::CODES`] of them. The result is its scale, or NaN if an element is not finite.
+    ///
+    /// # Safety
+    /// As [`Lanes`].
+    unsafe fn encode<L: Lanes>(block: &[f32; BLOCK], codes: &mut [Self::Code]) -> f32;
+}
+
+/// The codes of all elements, without a gap between blocks (of the last, short one as many as its elements need), their scales,
+/// and the first element that is not finite.
+pub(super) fn quantize<B: Blocks, E: Elements + ?Sized>(
+    elements: &E,
+    len: usize,
+) -> (Vec<B::Code>, Vec<f32>, Option<NotFinite>) {
+    // Of a short block that many codes have a part of an element.
+    let codes_of = |elements: usize| (elements * B::CODES).div_ceil(BLOCK);
+    let mut codes = vec![B::Code::default(); codes_of(len)];
+    let mut scales = vec![0.0; len.div_ceil(BLOCK)];
+    let (to_codes, to_scales) = (Shared::new(&mut codes), Shared::new(&mut scales));
+    let bad = walk(elements, len, |from, piece| {
+        // SAFETY: pieces are disjoint and begin at whole blocks.
+        let (codes, scales) = unsafe {
+            let codes = to_codes.part(codes_of(from), codes_of(piece.len()));
+            (codes, to_scales.part(from / BLOCK, piece.len().div_ceil(BLOCK)))
+        };
+        dispatch(Encode::<B> { piece, codes, scales });
+    });
+    (codes, scales, bad)
+}
+
+/// The codes and scales of whole blocks, of which the last may be short.
+struct Encode<'a, B: Blocks> {
+    piece: &'a [f32],
+    codes: &'a mut [B::Code],
+    scales: &'a mut [f32],
+}
+
+impl<B: Blocks> Kernel for Encode<'_, B> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let (blocks, rest) = self.piece.as_chunks::<BLOCK>();
+        // A short block may have as many codes as a whole one.
+        let (codes, rest_codes) = self.codes.split_at_mut(blocks.len() * B::CODES);
+        unsafe {
+            for ((block, codes), scale) in
+                blocks.iter().zip(codes.chunks_exact_mut(B::CODES)).zip(self.scales.iter_mut())
+            {
+                *scale = B::encode::<L>(block, codes);
+            }
+            if let ([_, ..], Some(scale)) = (rest, self.scales.last_mut()) {
+                let (mut block, mut codes) = ([0.0; BLOCK], [B::Code::default(); BLOCK]);
+                block[..rest.len()].copy_from_slice(rest);
+                *scale = B::encode::<L>(&block, &mut codes[..B::CODES]);
+                rest_codes.copy_from_slice(&codes[..rest_codes.len()]);
+            }
+        }
+    }
+}
+
 /// Whether all elements are finite: zero times any other number is NaN, and stays it in a sum.
 struct Finite<'a>(&'a [f32]);
 

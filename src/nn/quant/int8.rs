@@ -4,9 +4,8 @@
 //! cost 6 % more memory, but an outlying weight spoils 64 weights and not 4,096, and nothing has to be kept apart, because
 //! products are computed in floating point.
 
-use super::elements::{BLOCK, Elements, NotFinite, largest, walk};
+use super::elements::{BLOCK, Blocks, Elements, NotFinite, largest, quantize};
 use super::scales::inverse;
-use crate::nn::parallel::Shared;
 use crate::nn::simd::{Kernel, LANES, Lanes, dispatch};
 
 /// The largest code; -128 is not used, so that codes are symmetric.
@@ -29,18 +28,7 @@ impl Int8 {
         cols: usize,
         elements: &E,
     ) -> (Self, Option<NotFinite>) {
-        let len = rows * cols;
-        let mut codes = vec![0; len];
-        let mut scales = vec![0.0; len.div_ceil(BLOCK)];
-        let (to_codes, to_scales) = (Shared::new(&mut codes), Shared::new(&mut scales));
-        let bad = walk(elements, len, |from, piece| {
-            // SAFETY: pieces are disjoint and begin at whole blocks.
-            let (codes, scales) = unsafe {
-                let codes = to_codes.part(from, piece.len());
-                (codes, to_scales.part(from / BLOCK, piece.len().div_ceil(BLOCK)))
-            };
-            dispatch(Encode { piece, codes, scales });
-        });
+        let (codes, scales, bad) = quantize::<Self, E>(elements, rows * cols);
         (Self { rows, cols, codes, scales }, bad)
     }
 
@@ -76,49 +64,27 @@ impl Int8 {
     }
 }
 
-struct Encode<'a> {
-    piece: &'a [f32],
-    codes: &'a mut [i8],
-    scales: &'a mut [f32],
-}
+impl Blocks for Int8 {
+    type Code = i8;
+    const CODES: usize = BLOCK;
 
-impl Kernel for Encode<'_> {
-    type Out = ();
     #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let (blocks, rest) = self.piece.as_chunks::<BLOCK>();
-        let (codes, rest_codes) = self.codes.as_chunks_mut::<BLOCK>();
+    unsafe fn encode<L: Lanes>(block: &[f32; BLOCK], codes: &mut [i8]) -> f32 {
         unsafe {
-            for ((block, codes), scale) in blocks.iter().zip(codes).zip(self.scales.iter_mut()) {
-                *scale = encode::<L>(block, codes);
+            let scale = largest::<L>(block) / LARGEST;
+            let by = L::splat(inverse(scale));
+            let mut found = [0f32; BLOCK];
+            for at in (0..BLOCK).step_by(LANES) {
+                let code = L::round(L::mul(L::load(block.as_ptr().add(at)), by));
+                // The first operand of a comparison with NaN loses, so every code is a number between the limits.
+                let code = L::max(L::min(code, L::splat(LARGEST)), L::splat(-LARGEST));
+                L::store(found.as_mut_ptr().add(at), code);
             }
-            if let ([_, ..], Some(scale)) = (rest, self.scales.last_mut()) {
-                let (mut block, mut codes) = ([0.0; BLOCK], [0; BLOCK]);
-                block[..rest.len()].copy_from_slice(rest);
-                *scale = encode::<L>(&block, &mut codes);
-                rest_codes.copy_from_slice(&codes[..rest_codes.len()]);
+            for (code, found) in codes.iter_mut().zip(&found) {
+                *code = found.to_int_unchecked::<i32>() as i8;
             }
+            scale
         }
-    }
-}
-
-/// The codes of one block; the result is its scale, or NaN if an element is not finite.
-#[inline(always)]
-unsafe fn encode<L: Lanes>(block: &[f32; BLOCK], codes: &mut [i8; BLOCK]) -> f32 {
-    unsafe {
-        let scale = largest::<L>(block) / LARGEST;
-        let by = L::splat(inverse(scale));
-        let mut found = [0f32; BLOCK];
-        for at in (0..BLOCK).step_by(LANES) {
-            let code = L::round(L::mul(L::load(block.as_ptr().add(at)), by));
-            // The first operand of a comparison with NaN loses, so every code is a number between the limits.
-            let code = L::max(L::min(code, L::splat(LARGEST)), L::splat(-LARGEST));
-            L::store(found.as_mut_ptr().add(at), code);
-        }
-        for (code, found) in codes.iter_mut().zip(&found) {
-            *code = found.to_int_unchecked::<i32>() as i8;
-        }
-        scale
     }
 }
 

@@ -3,9 +3,8 @@
 //! The flattened matrix is cut into blocks of 64. A block's scale is its largest magnitude, and each element becomes the
 //! nearest of 16 numbers, quantiles of the normal distribution in [-1, 1], times that scale.
 
-use super::elements::{BLOCK, Elements, NotFinite, largest, walk};
+use super::elements::{BLOCK, Blocks, Elements, NotFinite, largest, quantize};
 use super::scales::{BlockScale, DoubleScales, Scales, inverse};
-use crate::nn::parallel::Shared;
 use crate::nn::simd::{Kernel, LANES, Lanes, dispatch};
 
 /// The 16 numbers (appendix E of the paper).
@@ -69,18 +68,7 @@ impl Nf4 {
         elements: &E,
         double: bool,
     ) -> (Self, Option<NotFinite>) {
-        let len = rows * cols;
-        let mut codes = vec![0; len.div_ceil(2)];
-        let mut scales = vec![0.0; len.div_ceil(BLOCK)];
-        let (to_codes, to_scales) = (Shared::new(&mut codes), Shared::new(&mut scales));
-        let bad = walk(elements, len, |from, piece| {
-            // SAFETY: pieces are disjoint and begin at even elements and whole blocks.
-            let (codes, scales) = unsafe {
-                let codes = to_codes.part(from / 2, piece.len().div_ceil(2));
-                (codes, to_scales.part(from / BLOCK, piece.len().div_ceil(BLOCK)))
-            };
-            dispatch(Encode { piece, codes, scales });
-        });
+        let (codes, scales, bad) = quantize::<Self, E>(elements, rows * cols);
         let scales =
             if double { Scales::Double(DoubleScales::quantize(&scales)) } else { Scales::Plain(scales) };
         (Self { rows, cols, codes, scales }, bad)
@@ -118,57 +106,31 @@ impl Nf4 {
     }
 }
 
-/// The codes and scales of whole blocks, of which the last may be short. A scale is NaN if an element of its block is not
-/// finite.
-struct Encode<'a> {
-    piece: &'a [f32],
-    codes: &'a mut [u8],
-    scales: &'a mut [f32],
-}
+impl Blocks for Nf4 {
+    type Code = u8;
+    const CODES: usize = BLOCK / 2;
 
-impl Kernel for Encode<'_> {
-    type Out = ();
     #[inline(always)]
-    unsafe fn run<L: Lanes>(self) {
-        let (blocks, rest) = self.piece.as_chunks::<BLOCK>();
-        // A short block of 63 has as many bytes of codes as a whole one.
-        let (codes, rest_codes) = self.codes.split_at_mut(blocks.len() * (BLOCK / 2));
-        let (codes, _) = codes.as_chunks_mut::<{ BLOCK / 2 }>();
+    unsafe fn encode<L: Lanes>(block: &[f32; BLOCK], codes: &mut [u8]) -> f32 {
         unsafe {
-            for ((block, codes), scale) in blocks.iter().zip(codes).zip(self.scales.iter_mut()) {
-                *scale = encode::<L>(block, codes);
+            let scale = largest::<L>(block);
+            let by = L::splat(inverse(scale));
+            let (zero, one) = (L::splat(0.0), L::splat(1.0));
+            let mut found = [0f32; BLOCK];
+            for at in (0..BLOCK).step_by(LANES) {
+                let x = L::mul(L::load(block.as_ptr().add(at)), by);
+                let mut code = zero;
+                for middle in &MIDDLES {
+                    code = L::add(code, L::keep(L::gt_bits(x, L::splat(*middle)), one));
+                }
+                L::store(found.as_mut_ptr().add(at), code);
             }
-            if let ([_, ..], Some(scale)) = (rest, self.scales.last_mut()) {
-                let (mut block, mut codes) = ([0.0; BLOCK], [0; BLOCK / 2]);
-                block[..rest.len()].copy_from_slice(rest);
-                *scale = encode::<L>(&block, &mut codes);
-                rest_codes.copy_from_slice(&codes[..rest_codes.len()]);
+            for (byte, pair) in codes.iter_mut().zip(found.as_chunks::<2>().0) {
+                // Whole numbers up to 255: the conversion is exact and always defined.
+                *byte = (pair[0] * 16.0 + pair[1]).to_int_unchecked::<i32>() as u8;
             }
+            scale
         }
-    }
-}
-
-/// The codes of one block; the result is its scale.
-#[inline(always)]
-unsafe fn encode<L: Lanes>(block: &[f32; BLOCK], codes: &mut [u8; BLOCK / 2]) -> f32 {
-    unsafe {
-        let scale = largest::<L>(block);
-        let by = L::splat(inverse(scale));
-        let (zero, one) = (L::splat(0.0), L::splat(1.0));
-        let mut found = [0f32; BLOCK];
-        for at in (0..BLOCK).step_by(LANES) {
-            let x = L::mul(L::load(block.as_ptr().add(at)), by);
-            let mut code = zero;
-            for middle in &MIDDLES {
-                code = L::add(code, L::keep(L::gt_bits(x, L::splat(*middle)), one));
-            }
-            L::store(found.as_mut_ptr().add(at), code);
-        }
-        for (byte, pair) in codes.iter_mut().zip(found.as_chunks::<2>().0) {
-            // Whole numbers up to 255: the conversion is exact and always defined.
-            *byte = (pair[0] * 16.0 + pair[1]).to_int_unchecked::<i32>() as u8;
-        }
-        scale
     }
 }
 

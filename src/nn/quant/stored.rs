@@ -38,19 +38,31 @@ impl<T> Stored<T> {
     }
 }
 
+impl<T: Copy + Default + Send + Sync> Stored<T> {
+    /// A matrix of `elements` as `narrow` writes them, piece by piece, and the first of them that is not finite.
+    fn convert<E: Elements + ?Sized>(
+        rows: usize,
+        cols: usize,
+        elements: &E,
+        narrow: impl Fn(&[f32], &mut [T]) + Send + Sync,
+    ) -> (Self, Option<NotFinite>) {
+        let mut data = vec![T::default(); rows * cols];
+        let to = Shared::new(&mut data);
+        let bad = walk(elements, rows * cols, |from, piece| {
+            // SAFETY: pieces are disjoint.
+            narrow(piece, unsafe { to.part(from, piece.len()) });
+        });
+        (Self { data, rows, cols }, bad)
+    }
+}
+
 impl Stored<f32> {
     pub(super) fn gather<E: Elements + ?Sized>(
         rows: usize,
         cols: usize,
         elements: &E,
     ) -> (Self, Option<NotFinite>) {
-        let mut data = vec![0f32; rows * cols];
-        let to = Shared::new(&mut data);
-        // SAFETY: pieces are disjoint.
-        let bad = walk(elements, rows * cols, |from, piece| unsafe {
-            to.part(from, piece.len()).copy_from_slice(piece);
-        });
-        (Self { data, rows, cols }, bad)
+        Self::convert(rows, cols, elements, |piece, out| out.copy_from_slice(piece))
     }
 
     pub(super) fn read(
@@ -76,13 +88,7 @@ impl Stored<bf16> {
         cols: usize,
         elements: &E,
     ) -> (Self, Option<NotFinite>) {
-        let mut data = vec![bf16::ZERO; rows * cols];
-        let to = Shared::new(&mut data);
-        let bad = walk(elements, rows * cols, |from, piece| {
-            // SAFETY: pieces are disjoint.
-            dispatch(Narrow { piece, out: unsafe { to.part(from, piece.len()) } });
-        });
-        (Self { data, rows, cols }, bad)
+        Self::convert(rows, cols, elements, |piece, out| dispatch(Narrow { piece, out }))
     }
 
     pub(super) fn read(

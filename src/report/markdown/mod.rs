@@ -43,6 +43,11 @@ fn text_header(names: &[&str]) -> Table {
     Table::aligned(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), "---")
 }
 
+/// What headings of the first stage say where there is a second.
+fn of_retriever(report: &Report) -> &'static str {
+    if report.ranker.is_some() { " of the retriever" } else { "" }
+}
+
 /// The report as Markdown.
 #[must_use]
 pub fn markdown(report: &Report) -> String {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::super::compare::RULE;
 use super::super::format::{bytes, count, mean_sd, metric, seconds, signed, thousands};
 use super::super::model::{Comparison, Report};
-use super::super::ranker::{Ladder, RankerSection, RungResult};
+use super::super::ranker::{Ladder, RankerOnly, RankerSection, RungResult};
 use super::results::{optional, percent, printed};
 use super::{Table, header, text_header};
 use crate::baseline::Scope;
@@ -21,7 +21,7 @@ pub(super) fn sections(report: &Report) -> String {
         audit(ranker),
         training(ranker),
         curve(ranker),
-        prompts(ranker),
+        prompts(report, ranker),
         provenance(ranker),
     ]
     .concat()
@@ -49,38 +49,66 @@ fn is_result(ranker: &RankerSection, ladder: &Ladder, rung: &RungResult) -> bool
 }
 
 fn ladder(report: &Report, ranker: &RankerSection) -> String {
-    let mut text = String::new();
-    for (title, what, ladder) in [
-        ("Ranker", "The last item of every user.", &ranker.test),
-        ("Ranker on validation", "The last but one item of every user.", &ranker.validation),
-    ] {
-        let _ = write!(text, "## {title}\n\n{what} {}", explained(report, ranker, ladder));
-        text.push_str(&only_r(ranker, ladder));
-        text.push_str(&overall(ranker, ladder));
-        text.push_str(&gained(ladder));
-    }
-    text
-}
-
-fn explained(report: &Report, ranker: &RankerSection, ladder: &Ladder) -> String {
+    let (test, validation) = (&ranker.test, &ranker.validation);
     let order = match ranker.candidate_order.as_str() {
         "shuffled" => "Candidates are shown in a random order.",
         _ => "Candidates are shown in the retriever's order, so a letter gives away the rank.",
     };
-    let all = if ladder.ranked == ladder.retrieved {
+    let mut text = format!(
+        "## Ranker\n\nThe last item of every user. {} ranks the {} candidates of the users R whose item is among them: {}. {order} Random \
+         is the exact expected value; a perfect order puts the held-out item first. Users weigh the same. Rows of SE \
+         (standard error) belong to the row before them.\n\n",
+        ranker.backbone.name,
+        report.candidates,
+        ranked(test)
+    );
+    text.push_str(&only_r(ranker, test));
+    if has_overall(test) {
+        text.push_str(
+            "Over all users = over R x |R| / |U| (equations 5 and 6 of the paper), seed by seed; users outside of R count 0.\n\n",
+        );
+    }
+    text.push_str(&overall(ranker, test));
+    if !test.gain.is_empty() {
+        text.push_str("The gain is taken user by user, so what users have in common cancels. ");
+    }
+    if !test.headroom.is_empty() {
+        text.push_str(
+            "The share of the headroom is (ranker - retriever) / (perfect - retriever), the same over R and over all users.\n\n",
+        );
+    }
+    text.push_str(&gained(test));
+    let _ = write!(
+        text,
+        "## Ranker on validation\n\nThe same for the last but one item of every user: {}.{}\n\n",
+        ranked(validation),
+        if ranker.tuned {
+            " The adapter was chosen here, so the tuned rung is an optimistic one."
+        } else {
+            ""
+        }
+    );
+    text.push_str(&only_r(ranker, validation));
+    text.push_str(&overall(ranker, validation));
+    text.push_str(&gained(validation));
+    text
+}
+
+/// Who was ranked.
+fn ranked(ladder: &Ladder) -> String {
+    if ladder.ranked == ladder.retrieved {
         format!("|R| = {}", count(ladder.retrieved.mean, ladder.retrieved.sd))
     } else {
         format!(
-            "{} of |R| = {} users were ranked, drawn once for each seed",
+            "{} of |R| = {} users, drawn once for each seed",
             count(ladder.ranked.mean, ladder.ranked.sd),
             count(ladder.retrieved.mean, ladder.retrieved.sd)
         )
-    };
-    format!(
-        "{} ranks the {} candidates of the users whose item is among them ({all}). {order} Random is the exact expected value; a \
-         perfect order puts the held-out item first. Users weigh the same.\n\n",
-        ranker.backbone.name, report.candidates
-    )
+    }
+}
+
+fn has_overall(ladder: &Ladder) -> bool {
+    ladder.rung(Rung::Oracle).is_some_and(|rung| rung.overall.is_some())
 }
 
 fn rows<'a>(
@@ -104,8 +132,11 @@ fn only_r(ranker: &RankerSection, ladder: &Ladder) -> String {
         return "Nobody was ranked.\n\n".to_owned();
     }
     let of = |rung: &RungResult| {
+        // The ends of the ladder are the same for every seed.
+        let is_fixed = matches!(rung.rung, Rung::Random | Rung::Oracle);
         let value = |m: &Metric| {
-            rung.ranker_only.get(m).map_or_else(|| "-".to_owned(), |v| mean_sd(v.seeds.mean, v.seeds.sd))
+            let of = |v: &RankerOnly| mean_sd(v.seeds.mean, v.seeds.sd.filter(|_| !is_fixed));
+            rung.ranker_only.get(m).map_or_else(|| "-".to_owned(), of)
         };
         metrics.iter().map(value).collect()
     };
@@ -113,11 +144,13 @@ fn only_r(ranker: &RankerSection, ladder: &Ladder) -> String {
         let name = rung_name(ranker, rung);
         if is_result(ranker, ladder, rung) { format!("**{name}**") } else { name }
     };
-    let mut list: Vec<(String, Vec<String>)> =
-        ladder.rungs.iter().map(|rung| (name(rung), of(rung))).collect();
-    if let Some(result) = ladder.result(&ranker.read_out) {
-        let error = |m: &Metric| optional(result.ranker_only.get(m).map(|v| v.se_users_one_seed));
-        list.push(("SE over users of one run".to_owned(), metrics.iter().map(error).collect()));
+    let mut list: Vec<(String, Vec<String>)> = Vec::new();
+    for rung in &ladder.rungs {
+        list.push((name(rung), of(rung)));
+        if is_result(ranker, ladder, rung) {
+            let error = |m: &Metric| optional(rung.ranker_only.get(m).map(|v| v.se_users_one_seed));
+            list.push(("SE over users, of one run".to_owned(), metrics.iter().map(error).collect()));
+        }
     }
     format!("{}\n", rows("Ranker only, over R", &metrics, list.into_iter()))
 }
@@ -135,14 +168,15 @@ fn overall(ranker: &RankerSection, ladder: &Ladder) -> String {
         let cells = values.values().map(|level| mean_sd(level.seeds.mean, level.seeds.sd)).collect();
         list.push((if bold { format!("**{name}**") } else { name }, cells));
         if bold {
+            if values.values().all(|level| level.se_seeds.is_some()) {
+                let errors = values.values().map(|level| optional(level.se_seeds)).collect();
+                list.push(("SE over seeds".to_owned(), errors));
+            }
             let errors = values.values().map(|level| metric(level.se_users)).collect();
             list.push(("SE over users".to_owned(), errors));
         }
     }
-    let table = rows("Overall, over all users", &metrics, list.into_iter());
-    format!(
-        "Over all users = over R x |R| / |U| (equations 5 and 6 of the paper), seed by seed.\n\n{table}\n"
-    )
+    format!("{}\n", rows("Overall, over all users", &metrics, list.into_iter()))
 }
 
 fn gained(ladder: &Ladder) -> String {
@@ -167,15 +201,11 @@ fn gained(ladder: &Ladder) -> String {
     let mut list = Vec::new();
     if !ladder.gain.is_empty() {
         list.push(("gain over the retriever, all users".to_owned(), gain(|v| Some(v.seeds.mean), true)));
-        list.push(("its SE over seeds".to_owned(), gain(|v| v.se_seeds, false)));
-        list.push(("its SE over users".to_owned(), gain(|v| Some(v.se_users), false)));
+        list.push(("SE over seeds".to_owned(), gain(|v| v.se_seeds, false)));
+        list.push(("SE over users".to_owned(), gain(|v| Some(v.se_users), false)));
     }
     list.push(("share of the headroom gained".to_owned(), metrics.iter().map(share).collect()));
-    format!(
-        "The gain is taken user by user, so what users have in common cancels. Its share of the headroom is (ranker - \
-         retriever) / (perfect - retriever), the same over R and over all users.\n\n{}\n",
-        rows("Above the retriever's order", &metrics, list.into_iter())
-    )
+    format!("{}\n", rows("Above the retriever's order", &metrics, list.into_iter()))
 }
 
 fn comparison(report: &Report, ranker: &RankerSection) -> String {
@@ -275,8 +305,8 @@ fn training(ranker: &RankerSection) -> String {
         ]);
     }
     format!(
-        "## Training of the ranker\n\n{} trained parameters. The best step is that of the best {} over R of validation; step 0 \
-         is the backbone as it is. Loss is the mean cross-entropy of the letter and the end, in nats.\n\n{}\n",
+        "## Training of the ranker\n\n{} trained parameters. The best step is that of the best {} over R of validation, \
+         where ties count as a random order; step 0 is the backbone as it is. Loss is the mean cross-entropy of the letter and the end, in nats.\n\n{}\n",
         thousands(first.parameters.unwrap_or(0)),
         first.selected_by,
         table.0
@@ -310,10 +340,13 @@ fn curve(ranker: &RankerSection) -> String {
         table.row(&row);
     }
     let thinned = if every > 1 { format!(" Every {every}th; results.json has all.") } else { String::new() };
-    format!("Learning curve.{thinned}\n\n{}\n", table.0)
+    format!(
+        "The learning curve: mean loss since the row above, and the metric that chooses.{thinned}\n\n{}\n",
+        table.0
+    )
 }
 
-fn prompts(ranker: &RankerSection) -> String {
+fn prompts(report: &Report, ranker: &RankerSection) -> String {
     let mut table = header(&[
         "Seed",
         "Prompts of",
@@ -347,7 +380,13 @@ fn prompts(ranker: &RankerSection) -> String {
         }
     }
     let cut = ranker.seeds.iter().map(|seed| seed.cut_titles).max().unwrap_or(0);
-    format!("## Prompts\n\n{} titles were cut.\n\n{}\n", thousands(cut), table.0)
+    let titles = match cut {
+        0 => "No title was cut.".to_owned(),
+        _ => {
+            format!("{} of {} titles were cut to fit.", thousands(cut), thousands(report.dataset.ours.items))
+        }
+    };
+    format!("## Prompts\n\n{titles}\n\n{}\n", table.0)
 }
 
 fn provenance(ranker: &RankerSection) -> String {
@@ -372,5 +411,5 @@ fn provenance(ranker: &RankerSection) -> String {
         let cell = format!("`{}`", seed.key.get(..16).unwrap_or(&seed.key));
         runs.row(&[seed.seed.to_string(), cell, seed.times.finished.clone(), hash]);
     }
-    format!("{}\n{}\n", table.0, runs.0)
+    format!("## Backbone and rankings\n\n{}\n{}\n", table.0, runs.0)
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::super::format::{bytes, metric, retriever, seconds, thousands};
 use super::super::model::{Report, SeedResult};
 use super::results::optional;
-use super::{header, text_header};
+use super::{header, of_retriever, text_header};
 
 pub(super) fn training(report: &Report) -> String {
     let trained = report.seeds.iter().filter_map(|seed| Some((seed, seed.training.as_ref()?)));
@@ -40,8 +40,9 @@ pub(super) fn training(report: &Report) -> String {
         report.seeds.iter().flat_map(|seed| seed.times.wall_seconds.keys().map(String::as_str)).collect();
     let parts: Vec<&str> = parts.into_iter().collect();
     format!(
-        "## Training\n\n{parameters}The best step is that of the best {} on validation as training sees it. Loss is the mean \
+        "## Training{}\n\n{parameters}The best step is that of the best {} on validation as training sees it. Loss is the mean \
          cross-entropy in nats. Wall time is the sum of: {}. Peak memory is that of the whole process.\n\n{}\n",
+        of_retriever(report),
         first.selected_by,
         parts.join(", "),
         table.0

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::super::compare::RULE;
 use super::super::format::{count, mean_sd, metric, signed, thousands};
 use super::super::model::{Comparison, Report, SeedResult};
-use super::{Table, header};
+use super::{Table, header, of_retriever};
 use crate::baseline::Scope;
 use crate::eval::{Averaging, Metric, MetricKind, MetricTable, SeedSummary};
 
@@ -63,10 +63,11 @@ pub(super) fn test(report: &Report) -> String {
     }
     let users = thousands(report.seeds[0].test.n_users as u64);
     format!(
-        "## Test\n\nThe last item of every user: |U| = {users}, {n} {}. M, N and R are MRR, NDCG and Recall; |R| is the \
+        "## Test{}\n\nThe last item of every user: |U| = {users}, {n} {}. M, N and R are MRR, NDCG and Recall; |R| is the \
          number of users whose item is among the {} candidates, so R@{} = |R| / |U| where users weigh the same. ± is the \
          standard deviation over seeds (n - 1). Seeds and users are two sources of error: SE over users is that of each \
          user's mean over seeds.{}\n\n{}\n",
+        of_retriever(report),
         if n == 1 { "seed" } else { "seeds" },
         report.candidates,
         report.candidates,
@@ -245,7 +246,8 @@ pub(super) fn validation(report: &Report) -> String {
         table.row(&mean);
     }
     format!(
-        "## Validation\n\nThe last but one item of every user, with the chosen weights and the same treatment as the test.\n\n{}\n",
+        "## Validation{}\n\nThe last but one item of every user, with the chosen weights and the same treatment as the test.\n\n{}\n",
+        of_retriever(report),
         table.0
     )
 }

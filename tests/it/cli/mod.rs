@@ -4,6 +4,7 @@ mod commands;
 mod end_to_end;
 mod interrupt;
 mod output;
+mod preflight;
 mod problems;
 mod ranker;
 mod reproducible;

@@ -39,7 +39,7 @@ select_by = "ndcg@3"
 negatives = 4
 "#;
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     let place = Place::with(FILE);
     tiny::write(&place.path("model"), 5);
     place
@@ -62,6 +62,11 @@ fn a_backbone_ranks_the_candidates_and_the_report_has_its_ladder() {
         assert_eq!(files, expected);
         let adapter = place.names(&format!("runs/ranking/{cell}/adapter"));
         assert_eq!(adapter, ["adapter_config.json", "adapter_model.safetensors"]);
+        // The folder's name alone: what is above it is private to a machine.
+        let adapter: Value =
+            serde_json::from_str(&place.read(&format!("runs/ranking/{cell}/adapter/adapter_config.json")))
+                .unwrap();
+        assert_eq!(adapter["base_model_name_or_path"], "model");
     }
     assert!(ran.stdout.contains("ranked by model\n"), "{}", ran.stdout);
     let results = results(&place);
@@ -170,6 +175,75 @@ fn the_report_is_made_again_without_the_backbone() {
 }
 
 #[test]
+fn a_report_of_a_damaged_ranking_says_that_it_is_incomplete_and_what_computes_it() {
+    let place = place();
+    place.run(&["tiny.toml"]).succeeds();
+    let key = results(&place)["ranker"]["seeds"][1]["key"].as_str().unwrap()[..16].to_owned();
+    place.write(&format!("runs/ranking/{key}/audit.json"), "cut");
+    let ran = place.run(&["report", "tiny.toml"]).succeeds();
+    let set_aside = format!(
+        "the cell was set aside as runs/ranking/{key}.damaged-1; a report computes nothing: the next run"
+    );
+    assert!(ran.stderr.contains(&set_aside), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("and is computed again"), "{}", ran.stderr);
+    let incomplete = "warning: ranked: the report is incomplete, for seed 2 is not stored; `bench tiny.toml` computes what is missing";
+    assert!(ran.stderr.contains(incomplete), "{}", ran.stderr);
+    let warnings = results(&place)["warnings"].to_string();
+    assert!(warnings.contains("Incomplete: 1 of 2 seeds are finished; missing: 2."), "{warnings}");
+    let ran = place.run(&["tiny.toml"]).succeeds();
+    assert_eq!(ran.stderr.matches("stored already as ").count(), 3, "{}", ran.stderr);
+}
+
+#[test]
+fn rankings_by_two_backbones_of_one_name_are_not_mixed_when_neither_is_here() {
+    let place = place();
+    let one = ["tiny.toml", "-S", "seeds=[1]"];
+    place.run(&one).succeeds();
+    tiny::write(&place.path("model"), 6);
+    place.run(&one).succeeds();
+    let sixth = results(&place)["ranker"]["backbone"]["identity"].clone();
+    // While it is here, its content decides.
+    place.run(&[&["report"][..], &one].concat()).succeeds();
+    assert_eq!(results(&place)["ranker"]["backbone"]["identity"], sixth);
+    std::fs::remove_dir_all(place.path("model")).unwrap();
+    place.run(&[&["report"][..], &one].concat()).fails(
+        96,
+        &["error: ranked: seed 1 is stored for 2 different versions of the backbone, and its files are not here to say which is \
+           meant; bring them back, or remove the cells that are out of date"],
+    );
+}
+
+#[test]
+fn without_its_backbone_a_report_is_of_the_data_that_are_here() {
+    let place = place();
+    let interactions = |turn: usize| -> String {
+        let rows = (0..30).flat_map(|user| (0..8).map(move |at| (user, at)));
+        rows.map(|(user, at)| format!("u{user},i{},{at}\n", (user * turn + at * 3) % 20)).collect()
+    };
+    let titles: String = (0..20).map(|item| format!("i{item},Title {item}\n")).collect();
+    let (_, rest) = FILE.split_once("[retriever]").unwrap();
+    let head = "name = \"ranked\"\nseeds = [1]\n[dataset]\nname = \"csv\"\nratings_file = \"r.csv\"\nheader = false\n\
+                user_column = 1\nitem_column = 2\nrating_column = false\ntime_column = 3\ntitles_file = \"t.csv\"\n\
+                titles_header = false\ntitle_item_column = 1\ntitle_column = 2\n[retriever]";
+    place.write("csv.toml", &format!("{head}{rest}"));
+    place.write("data/t.csv", &titles);
+    let split = |place: &Place| results(place)["dataset"]["ours"]["split_fingerprint"].clone();
+    let mut splits = Vec::new();
+    for turn in [7, 11] {
+        place.write("data/r.csv", &interactions(turn));
+        place.run(&["csv.toml"]).succeeds();
+        splits.push(split(&place));
+    }
+    assert_ne!(splits[0], splits[1]);
+    std::fs::rename(place.path("model"), place.path("away")).unwrap();
+    for (turn, expected) in [(7, &splits[0]), (11, &splits[1])] {
+        place.write("data/r.csv", &interactions(turn));
+        place.run(&["report", "csv.toml"]).succeeds();
+        assert_eq!(split(&place), *expected);
+    }
+}
+
+#[test]
 fn a_damaged_ranking_is_set_aside_and_computed_again() {
     let place = place();
     place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
@@ -189,20 +263,6 @@ fn a_plan_tells_what_is_stored_and_what_would_run() {
     assert!(plan(&place).contains("2 to run, 0 stored, 0 waiting"), "{}", plan(&place));
     place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
     assert!(plan(&place).contains("1 to run, 1 stored, 0 waiting"), "{}", plan(&place));
-}
-
-#[test]
-fn a_tokenizer_of_another_vocabulary_is_refused() {
-    let place = place();
-    let mut tokenizer = tiny::tokenizer();
-    tokenizer["model"]["vocab"]["zz"] = 300.into();
-    place.write("model/tokenizer.json", &tokenizer.to_string());
-    let ran = place.run(&["tiny.toml", "-S", "seeds=[1]"]);
-    let error = "error: ranked, seed 1: ./model/tokenizer.json: token ids go up to 300, but the model has 258 embedding rows; use \
-                 the tokenizer of this model";
-    ran.fails(100, &[error]);
-    // The first stage is not lost.
-    assert_eq!(place.names("runs/retrieval").len(), 1);
 }
 
 #[test]
@@ -260,6 +320,54 @@ fn an_unknown_built_in_backbone_is_told_with_those_there_are() {
     let place = Place::with(FILE);
     place.run(&["tiny.toml", "-S", "backbone.name=embedded:huge"]).fails(
         96,
+        &["error: ranked: backbone.name is \"embedded:huge\", but the built-in backbones are embedded:tiny and embedded:small"],
+    );
+}
+
+#[test]
+fn the_list_of_runs_tells_rankings_apart() {
+    let place = place();
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    place.run(&["tiny.toml", "-S", "seeds=[1]", "-S", "ranker.tune=false"]).succeeds();
+    let listed = place.run(&["ls"]).succeeds().stdout;
+    for by in ["model f32, tuned", "model f32, zero-shot"] {
+        assert_eq!(listed.matches(by).count(), 1, "{listed}");
+    }
+}
+
+#[test]
+fn built_in_backbones_are_made_by_a_command_of_their_own() {
+    let place = Place::with(FILE);
+    let built_in =
+        ["-S", "backbone.name=embedded:tiny", "-S", "pretrain.tokens=3000", "-S", "pretrain.vocabulary=400"];
+    let pretrain = || place.run(&[&["pretrain", "tiny.toml"][..], &built_in].concat()).succeeds();
+    let first = pretrain();
+    let cell = place.names("runs/pretraining").remove(0);
+    let row = |ran: &str| ran.lines().find(|line| line.contains("ranked")).unwrap().to_owned();
+    let made = row(&first.stdout);
+    for part in ["embedded:tiny", "made now", " s ", "KiB", &format!("runs/pretraining/{cell}")] {
+        assert!(made.contains(part), "{part}: {made}");
+    }
+    let second = pretrain();
+    assert!(row(&second.stdout).contains("stored already"), "{}", second.stdout);
+    // A run takes it, and so does an experiment that names its folder.
+    let ran = place.run(&[&["tiny.toml"][..], &built_in].concat()).succeeds();
+    assert!(ran.stderr.contains(&format!("embedded:tiny: stored already as {cell}")), "{}", ran.stderr);
+    let named = format!("backbone.name=./runs/pretraining/{cell}");
+    place.run(&["plan", "tiny.toml", "-S", &named]).succeeds();
+}
+
+#[test]
+fn there_is_nothing_to_make_for_other_backbones() {
+    let place = place();
+    let ran = place.run(&["pretrain", "tiny.toml"]).fails(4, &[]);
+    assert_eq!(ran.stdout, "ranked: its backbone ./model is not a built-in one; nothing to make\n");
+    let (first_stage, _) = FILE.split_once("[backbone]").unwrap();
+    place.write("first.toml", first_stage);
+    let ran = place.run(&["pretrain", "first.toml"]).fails(4, &[]);
+    assert_eq!(ran.stdout, "ranked: it names no backbone; nothing to make\n");
+    place.run(&["pretrain", "tiny.toml", "-S", "backbone.name=embedded:huge"]).fails(
+        100,
         &["error: ranked: backbone.name is \"embedded:huge\", but the built-in backbones are embedded:tiny and embedded:small"],
     );
 }

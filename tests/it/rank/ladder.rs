@@ -253,7 +253,7 @@ fn the_report_shows_ladder_letters_curve_and_what_was_cut() {
     let text = markdown(&two());
     for expected in [
         "| **tuned, in-context** | 0.5000 ± 0.2357 | 0.5000 ± 0.2357 | 0.5000 ± 0.2357 | 0.7500 ± 0.1179 |",
-        "| random order (expected) | 0.5000 ± 0.0000 |",
+        "| random order (expected) | 0.5000 | 0.5000 |",
         "| share of the headroom gained |",
         "The two read-outs differ for 2 of 2 letters. Scores are read in-context: the ids that training teaches.",
         "| A | 29909 | 319 |",
@@ -284,4 +284,17 @@ fn a_read_out_that_training_never_teaches_is_the_first_warning() {
         "{:?}",
         report.warnings
     );
+}
+
+#[test]
+fn a_tuned_rung_that_is_the_untouched_backbone_is_a_warning() {
+    let mut ranking = ranking(42, tested());
+    let training = ranking.manifest.training.as_mut().unwrap();
+    (training.best_step, training.best_metric) = (0, 0.25);
+    training.selected_by = "ndcg@10".to_owned();
+    let report = report(&[retrieval(42)], &[ranking]).unwrap();
+    let expected = "Seed 42: no validation was better than that before training (ndcg@10 0.2500), so the tuned rung is the backbone \
+                    as it was.";
+    assert!(report.warnings.iter().any(|warning| warning == expected), "{:?}", report.warnings);
+    assert!(!two().warnings.iter().any(|warning| warning.contains("as it was")));
 }

@@ -237,3 +237,22 @@ fn without_anybody_to_rank_nothing_can_be_chosen() {
          retriever or more evaluation.candidates, or set ranker.tune = false"
     );
 }
+
+#[test]
+fn a_model_that_scores_all_alike_is_worth_a_random_order_whatever_the_ids_of_items() {
+    let by = |lines: &str| spec(lines).select_by;
+    for answers in [vec![0, 0, 0], vec![2, 2, 2]] {
+        let questions = Questions { answers, ..questions() };
+        let recall = questions.metric(&[0.5; 9], by("select_by = \"recall@1\""));
+        assert!((recall - 1.0 / 3.0).abs() < 1e-12, "{recall}");
+        let mrr = questions.metric(&[0.5; 9], by("select_by = \"mrr@2\""));
+        assert!((mrr - 0.5).abs() < 1e-12, "{mrr}");
+    }
+}
+
+#[test]
+fn the_order_of_lora_targets_means_nothing() {
+    let sorted = spec("lora_targets = [\"q_proj\", \"v_proj\"]");
+    assert_eq!(spec("lora_targets = [\"v_proj\", \"q_proj\"]"), sorted);
+    assert_ne!(spec("lora_targets = [\"q_proj\"]"), sorted);
+}

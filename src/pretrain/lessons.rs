@@ -277,20 +277,26 @@ impl<'a> Teacher<'a> {
     #[must_use]
     pub fn roles(&self) -> Roles {
         let mut counts = BTreeMap::<u32, usize>::new();
-        for title in &self.titles {
-            let tokens: BTreeSet<u32> = title.iter().copied().collect();
-            for token in tokens {
-                *counts.entry(token).or_default() += 1;
-            }
+        for token in self.tokens.iter().flatten() {
+            *counts.entry(*token).or_default() += 1;
         }
+        let labels = self.letters.iter().chain(&self.numbers).flatten();
+        let fixed = [&self.opening, &self.history_end, &self.middle, &self.separator, &self.response];
+        for token in fixed.into_iter().flatten().chain(labels) {
+            counts.remove(token);
+        }
+        let tokens: usize = self.titles.iter().map(Vec::len).sum();
+        let title = tokens as f64 / self.titles.len() as f64;
+        let entry = title + 4.0;
         Roles {
             letters: self.answers.clone(),
-            label: self.letters[0][0],
-            history_end: self.middle.last().copied().unwrap_or_default(),
-            response: self.response.clone(),
+            answer: self.response.last().copied().unwrap_or_default(),
             bos: self.bos,
             words: counts.into_iter().collect(),
             titles: self.titles.len(),
+            title,
+            entry,
+            prompt: entry * (self.letters.len() + self.history_items) as f64 + 40.0,
         }
     }
 

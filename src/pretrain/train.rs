@@ -34,7 +34,8 @@ impl Default for Schedule {
             learning_rate: 1e-3,
             warmup_steps: 40,
             known: 0.35,
-            start: 4,
+            // The first weights look up already.
+            start: usize::MAX,
         }
     }
 }
@@ -91,7 +92,7 @@ pub fn teach(
         slots.iter().filter(|slot| slot.decays).map(|slot| (slot.range().start, slot.range().end)).collect();
     let levels = levels(teacher.labels());
     let mut workspace = Workspace::default();
-    let (mut level, mut average, mut seen) = (schedule.start, f64::NAN, 0u32);
+    let (mut level, mut average, mut seen) = (schedule.start.min(levels.len() - 1), f64::NAN, 0u32);
     let (mut tokens, mut step) = (0u64, 0u32);
     let (mut sums, mut counts, mut curve) = ([0f64; 4], [0u32; 4], Vec::new());
     reporter.emit(Event::Started { stage: "pre-train", total: Some(schedule.tokens), unit: "tokens" });

@@ -99,7 +99,8 @@ const NOUNS: [&str; 24] = [
     "Horizon",
 ];
 
-const EDITIONS: [&str; 6] = ["Hardcover", "Paperback", "Audiobook", "E-book", "Large Print", "Collector's Edition"];
+const EDITIONS: [&str; 6] =
+    ["Hardcover", "Paperback", "Audiobook", "E-book", "Large Print", "Collector's Edition"];
 
 /// Chance that a user of several editions takes the one that he or she always takes.
 const KEEP_EDITION: f64 = 0.95;
@@ -244,7 +245,19 @@ impl World {
         let raw_ids =
             draw.permutation(titles.len()).into_iter().map(|id| format!("i{:0width$}", id + 1)).collect();
         let (brands, editions) = (spec.brands, spec.editions);
-        Self { series, companion, by_genre, by_both, any, popular, brands, titles, raw_ids, series_of, editions }
+        Self {
+            series,
+            companion,
+            by_genre,
+            by_both,
+            any,
+            popular,
+            brands,
+            titles,
+            raw_ids,
+            series_of,
+            editions,
+        }
     }
 
     /// The edition that a user keeps to. Nothing is drawn where there is only one.
@@ -254,7 +267,8 @@ impl World {
 
     /// A part in the usual edition, or now and then in any.
     fn item(&self, part: usize, usual: u32, draw: &mut Draw) -> usize {
-        let edition = if self.editions == 1 || draw.unit() < KEEP_EDITION { usual } else { self.edition(draw) };
+        let edition =
+            if self.editions == 1 || draw.unit() < KEEP_EDITION { usual } else { self.edition(draw) };
         part * self.editions as usize + edition as usize
     }
 

@@ -1,14 +1,8 @@
-//! What a built-in backbone reads: lists of titles with questions about them, made of the catalogue and of training
-//! interactions alone.
+//! What a built-in backbone reads: prompts of the ranker with their answers, made of the catalogue and of training interactions
+//! alone. Two kinds:
 //!
-//! A lesson shows a pool of lettered titles and asks which letter belongs to a text. One pool serves many questions, so a
-//! lesson has many letters to learn from where a prompt of the ranker has one. The three kinds, in the order of difficulty:
-//!
-//! 1. **Find**: the question repeats a title of the pool (its letter is the answer). The first levels have two entries of one
-//!    token; entries grow to whole titles, then pools grow.
-//! 2. **Next**: the question is a short run of a user's training items; the answer is the item that came next. The pool is made
-//!    of the answers to such questions, so the wrong ones are items that others chose.
-//! 3. **Prompt**: a prompt of the ranker, word for word, for a prefix of training items.
+//! - **Echo**: which letter has the last title of the history? This keeps looking up alive.
+//! - **Prompt**: which of these came next? A prompt of the ranker, word for word, for a prefix of training items.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,24 +37,6 @@ impl Lesson {
     }
 }
 
-/// How long entries of a pool are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entries {
-    /// This many tokens, drawn from all titles.
-    Tokens(usize),
-    /// Whole titles.
-    Titles,
-}
-
-/// How hard a lesson is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level {
-    /// Entries of a pool.
-    pub pool: usize,
-    /// Their length.
-    pub entries: Entries,
-}
-
 /// Makes lessons.
 pub struct Teacher<'a> {
     split: &'a Split,
@@ -69,8 +45,6 @@ pub struct Teacher<'a> {
     tokens: Vec<Vec<u32>>,
     /// How rare each token is among the titles: ln(titles / titles that have it).
     rarity: BTreeMap<u32, f32>,
-    /// Every token of the titles.
-    words: Vec<u32>,
     /// (user, position) of every training item that has one before it.
     steps: Vec<(u32, u32)>,
     bos: u32,
@@ -85,9 +59,6 @@ pub struct Teacher<'a> {
     response: Vec<u32>,
     history_items: usize,
 }
-
-/// The longest question about what comes next, in items.
-const NEXT_ITEMS: usize = 3;
 
 /// Among how many items the one with the nearest title is looked for.
 const LOOKED_AT: usize = 24;
@@ -119,9 +90,6 @@ impl<'a> Teacher<'a> {
             Ok(ids)
         };
         let titles: Vec<Vec<u32>> = titles.iter().map(cut).collect::<Result<_, _>>()?;
-        let mut words: Vec<u32> = titles.iter().flatten().copied().collect();
-        words.sort_unstable();
-        words.dedup();
         let tokens: Vec<Vec<u32>> = titles
             .iter()
             .map(|title| title.iter().copied().collect::<BTreeSet<u32>>().into_iter().collect())
@@ -138,7 +106,7 @@ impl<'a> Teacher<'a> {
             (1..users.1.len() as u32).map(move |at| (user, at))
         };
         let steps: Vec<(u32, u32)> = split.train.iter().enumerate().flat_map(numbered).collect();
-        if titles.len() < 2 || words.len() < 2 || steps.is_empty() {
+        if titles.len() < 2 || steps.is_empty() {
             return Err(Error::TooFewItems { items: titles.len() });
         }
         let opening = template::text(&["x"], &["x"]);
@@ -151,14 +119,13 @@ impl<'a> Teacher<'a> {
             split,
             tokens,
             rarity,
-            words,
             steps,
             bos: tokenizer.bos().unwrap_or_default(),
             eos: tokenizer.eos().unwrap_or_default(),
             opening: encode(opening)?,
             history_end: [encode(";")?, encode(" \n")?].concat(),
             middle: encode(" Candidate pool:")?,
-            numbers: (1..=history_items.max(NEXT_ITEMS))
+            numbers: (1..=history_items)
                 .map(|number| encode(&format!(" ({number})")))
                 .collect::<Result<_, _>>()?,
             letters: (0..labels)
@@ -180,82 +147,6 @@ impl<'a> Teacher<'a> {
 
     fn title(&self, item: ItemId) -> &[u32] {
         &self.titles[item.index()]
-    }
-
-    /// A pool; entry i has the letter `letters[i]`.
-    fn pool<'t>(&self, lesson: &mut Lesson, letters: &[usize], entries: impl Iterator<Item = &'t [u32]>) {
-        lesson.show(&[self.bos]);
-        lesson.show(&self.middle);
-        for (&letter, entry) in letters.iter().zip(entries) {
-            lesson.show(&self.letters[letter]);
-            lesson.show(entry);
-            lesson.show(&self.separator);
-        }
-    }
-
-    /// Letters of a pool: A, B, C and so on in every other lesson, else any, so that all are learnt early.
-    fn dealt(&self, size: usize, rng: &mut Pcg64) -> Vec<usize> {
-        let mut all: Vec<usize> = (0..self.letters.len()).collect();
-        if rng.random_range(0..2u32) == 0 {
-            shuffle(&mut all, rng);
-        }
-        all.truncate(size);
-        all
-    }
-
-    /// Which letter has this text?
-    pub fn find(&self, level: Level, questions: usize, rng: &mut Pcg64) -> Lesson {
-        let size = level.pool.min(self.labels());
-        let letters = self.dealt(size, rng);
-        let entries: Vec<Vec<u32>> = match level.entries {
-            Entries::Titles => distinct(size, self.titles.len(), rng)
-                .into_iter()
-                .map(|item| self.titles[item].clone())
-                .collect(),
-            Entries::Tokens(length) => (0..size)
-                .map(|_| (0..length).map(|_| self.words[below(self.words.len(), rng)]).collect())
-                .collect(),
-        };
-        let mut lesson = Lesson::default();
-        self.pool(&mut lesson, &letters, entries.iter().map(Vec::as_slice));
-        for _ in 0..questions {
-            let at = below(size, rng);
-            lesson.show(&self.numbers[0]);
-            lesson.show(&entries[at]);
-            self.end_of_history(&mut lesson);
-            lesson.show(&self.response);
-            lesson.ask(self.answers[letters[at]]);
-        }
-        lesson
-    }
-
-    /// Which of these came next?
-    pub fn next(&self, size: usize, questions: usize, rng: &mut Pcg64) -> Lesson {
-        let size = size.min(self.labels());
-        let mut asked: Vec<(u32, u32)> = Vec::with_capacity(size);
-        let mut pool: Vec<ItemId> = Vec::with_capacity(size);
-        for _ in 0..20 * size {
-            let (user, at) = self.steps[below(self.steps.len(), rng)];
-            let next = self.split.train[user as usize][at as usize];
-            if pool.len() < size && !pool.contains(&next) {
-                pool.push(next);
-                asked.push((user, at));
-            }
-        }
-        let letters = self.dealt(pool.len(), rng);
-        let mut lesson = Lesson::default();
-        self.pool(&mut lesson, &letters, pool.iter().map(|&item| self.title(item)));
-        for _ in 0..questions {
-            let which = below(pool.len(), rng);
-            let (user, at) = asked[which];
-            let length = 1 + below(NEXT_ITEMS.min(at as usize), rng);
-            let history = &self.split.train[user as usize][at as usize - length..at as usize];
-            self.history(&mut lesson, history);
-            self.end_of_history(&mut lesson);
-            lesson.show(&self.response);
-            lesson.ask(self.answers[letters[which]]);
-        }
-        lesson
     }
 
     fn history(&self, lesson: &mut Lesson, items: &[ItemId]) {
@@ -308,8 +199,8 @@ impl<'a> Teacher<'a> {
         self.asked(&items[..at as usize], items[at as usize], size, Wrong::Near, rng)
     }
 
-    /// Which letter has the last item of the history? A prompt of the ranker in all but the answer: what [`Teacher::find`] teaches
-    /// over short ways, this teaches over the length of a prompt.
+    /// Which letter has the last item of the history? A prompt of the ranker in all but the answer: what the first weights do
+    /// roughly, this teaches to do well.
     pub fn echo(&self, size: usize, rng: &mut Pcg64) -> Lesson {
         let (user, at) = self.steps[below(self.steps.len(), rng)];
         let history = &self.split.train[user as usize][..at as usize];
@@ -390,16 +281,4 @@ fn shuffle<T>(items: &mut [T], rng: &mut Pcg64) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(last + 1, rng));
     }
-}
-
-/// `count` different numbers below `n`.
-fn distinct(count: usize, n: usize, rng: &mut Pcg64) -> Vec<usize> {
-    let mut drawn: Vec<usize> = Vec::with_capacity(count);
-    while drawn.len() < count.min(n) {
-        let one = below(n, rng);
-        if !drawn.contains(&one) {
-            drawn.push(one);
-        }
-    }
-    drawn
 }

@@ -30,8 +30,8 @@ pub struct Components {
 /// df = V^2 / (V_users^2 / (U-1) + V_seeds^2 / (S-1) + V_rest^2 / ((U-1)(S-1)))    V_x = MS_x / (SU)
 /// ```
 ///
-/// where the seeds' two terms of df are left out when MS_seeds <= MS_rest, so that df = U - 1. Then t = mean / sqrt(V). Leaving out
-/// the negative estimates of B makes V at least the variance over users alone. For independent seeds V_users comes from the users'
+/// where the seeds' two terms of df are left out when MS_seeds <= MS_rest, and df is U - 1 at most. Then t = mean / sqrt(V). Leaving
+/// out the negative estimates of B makes V at least the variance over users alone, and the interval at least as wide. For independent seeds V_users comes from the users'
 /// differences of means, and each method has its own seeds and rest.
 ///
 /// Sources: Cornfield and Tukey, "Average values of mean squares in factorials" (Annals of Mathematical Statistics, 1956), for the
@@ -126,7 +126,7 @@ impl Crossed {
             seeds_b,
             se: total.sqrt(),
             se_users: of_users.sqrt(),
-            degrees: (spread > 0.0).then(|| total * total / spread),
+            degrees: (spread > 0.0).then(|| (total * total / spread).min(n - 1.0)),
             components,
         })
     }

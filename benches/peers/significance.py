@@ -1,7 +1,7 @@
 """Times of scipy's and ranx's paired tests: python significance.py VALUES.json DRAWS
 
-VALUES.json has two lists, one value a user. One JSON line a test; the least of three times after a first call that is not timed, so
-that numba's compiling does not count.
+VALUES.json has two lists, one value a user. One JSON line a test: the least of three times and the mean processor time, after a first
+call that is not timed, so that numba's compiling does not count.
 """
 
 import json
@@ -46,9 +46,10 @@ for test, peer, work in TESTS:
     else:
         work()
         times = 3
-    seconds = []
+    walls, before = [], time.process_time()
     for _ in range(times):
         start = time.perf_counter()
         work()
-        seconds.append(time.perf_counter() - start)
-    print(json.dumps({"test": test, "peer": peer, "seconds": min(seconds)}), flush=True)
+        walls.append(time.perf_counter() - start)
+    processor = (time.process_time() - before) / times
+    print(json.dumps({"test": test, "peer": peer, "wall": min(walls), "processor": processor}), flush=True)

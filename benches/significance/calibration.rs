@@ -17,8 +17,6 @@ const RESAMPLES: u32 = 499;
 /// Shares of the experiments of a setting, metric by metric.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shares {
-    pub users: usize,
-    pub seeds: usize,
     pub recall: bool,
     /// Of p <= .05: paired randomization, its mid-p (hits only), Wilcoxon, Wilcoxon with continuity, paired t, crossed t.
     pub false_positives: [f64; 6],
@@ -26,13 +24,13 @@ pub struct Shares {
     pub covered: [f64; 3],
     /// Covered 0: percentile with all seeds, percentile, expanded and BCa with one seed less.
     pub bootstrap: [f64; 4],
-    /// Standard deviation of the mean difference and mean standard error, to see how much seeds matter.
+    /// Standard deviation of the mean difference, to see how much seeds matter.
     pub sd: f64,
 }
 
 /// Columns of [`Tally`].
 const COUNTS: usize = 13;
-type Tally = [[f64; COUNTS + 2]; 2];
+type Tally = [[f64; COUNTS + 1]; 2];
 
 /// Run `experiments` of a setting, the bootstrap on the first `bootstrapped` of them.
 pub fn calibrate(simulated: &Simulated, experiments: usize, bootstrapped: usize, seed: Seed) -> [Shares; 2] {
@@ -49,8 +47,6 @@ pub fn calibrate(simulated: &Simulated, experiments: usize, bootstrapped: usize,
     [0, 1].map(|metric| {
         let share = |at: usize| sums[metric][at] / experiments as f64;
         Shares {
-            users: simulated.users,
-            seeds: simulated.seeds,
             recall: metric == 1,
             false_positives: std::array::from_fn(share),
             covered: std::array::from_fn(|at| share(6 + at)),
@@ -90,7 +86,7 @@ fn one(simulated: &Simulated, seed: Seed, number: usize, bootstrapped: bool) -> 
     tally
 }
 
-fn tests(table: &Paired, given_runs: f64, seed: Seed, tally: &mut [f64; COUNTS + 2]) {
+fn tests(table: &Paired, given_runs: f64, seed: Seed, tally: &mut [f64; COUNTS + 1]) {
     let found = |p: f64| f64::from(u8::from(p <= ALPHA));
     let randomization = sign_flips(table, FLIPS, seed);
     let (t, interval) = paired_t(table, 1.0 - ALPHA);
@@ -137,8 +133,7 @@ pub fn table(experiments: usize) {
                 for shares in calibrate(&simulated, experiments, bootstrapped, Seed::new(1)) {
                     let metric = METRICS[usize::from(shares.recall)];
                     print!("| {users} | {seeds} | {} | {metric} | {:.4}", between.name(), shares.sd);
-                    for share in
-                        shares.false_positives.iter().chain(&shares.covered).chain(&shares.bootstrap)
+                    for share in shares.false_positives.iter().chain(&shares.covered).chain(&shares.bootstrap)
                     {
                         if share.is_nan() { print!(" | -") } else { print!(" | {share:.3}") }
                     }

@@ -28,8 +28,7 @@ pub fn coverage(seeds: usize, of_users: f64, of_seeds: f64, experiments: usize) 
                 .collect();
             let zeros = vec![vec![0.0; USERS]; seeds];
             let paired = Paired::new(&table, &zeros, SeedPairing::Shared).expect("one shape");
-            let interval =
-                Crossed::of(&paired).expect("seeds and users").interval(0.95).expect("a level");
+            let interval = Crossed::of(&paired).expect("seeds and users").interval(0.95).expect("a level");
             u32::from(interval.low <= 0.0 && 0.0 <= interval.high)
         })
         .sum();
@@ -38,7 +37,9 @@ pub fn coverage(seeds: usize, of_users: f64, of_seeds: f64, experiments: usize) 
 
 /// The least and the greatest coverage over a grid of shares.
 pub fn table(experiments: usize) {
-    println!("## The crossed t by number of seeds: {experiments} experiments for each of 32 shares of users and seeds, normal values\n");
+    println!(
+        "## The crossed t by number of seeds: {experiments} experiments for each of 32 shares of users and seeds, normal values\n"
+    );
     println!("| seeds | least coverage | users : seeds : rest | greatest coverage | users : seeds : rest |");
     println!("|---|---|---|---|---|");
     for seeds in [2, 3, 4, 5, 10] {

@@ -108,8 +108,7 @@ impl Simulated {
             ranks.iter().map(|lists| RankList::from_numbers(&lists[method]).expect("ranks from 1")).collect()
         };
         let (a, b) = (lists(0), lists(1));
-        let paired =
-            |metric| Paired::of_ranks(&a, &b, metric, SeedPairing::Shared).expect("the same users");
+        let paired = |metric| Paired::of_ranks(&a, &b, metric, SeedPairing::Shared).expect("the same users");
         let given_runs = METRICS.map(|metric| {
             let all = shifts.iter().map(|[a, b]| self.expected(metric, *a) - self.expected(metric, *b));
             all.sum::<f64>() / self.seeds as f64

@@ -7,7 +7,8 @@ use std::time::Instant;
 use bench::eval::{Metric, MetricKind, RankList};
 use bench::seed::Seed;
 use bench::significance::{
-    BootstrapInterval, Crossed, Paired, SeedDraw, SeedPairing, Zeros, paired_t, resample, sign_flips, wilcoxon,
+    BootstrapInterval, Crossed, Paired, SeedDraw, SeedPairing, Zeros, paired_t, resample, sign_flips,
+    wilcoxon,
 };
 use rand::{Rng, RngExt};
 
@@ -35,15 +36,27 @@ fn ranks(share: f64) -> [Vec<RankList>; 2] {
     lists
 }
 
-/// The least of some times in seconds.
-fn least<T>(times: usize, mut work: impl FnMut() -> T) -> f64 {
-    (0..times)
-        .map(|_| {
-            let start = Instant::now();
-            std::hint::black_box(work());
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min)
+/// The least time of a call, and its mean processor time over all threads, in seconds.
+fn measure<T>(mut work: impl FnMut() -> T) -> [f64; 2] {
+    let (start, before, mut calls, mut least) = (Instant::now(), processor_seconds(), 0, f64::INFINITY);
+    // The kernel counts processor time in steps of some milliseconds.
+    while calls < 3 || start.elapsed().as_secs_f64() < 0.5 {
+        let call = Instant::now();
+        std::hint::black_box(work());
+        least = least.min(call.elapsed().as_secs_f64());
+        calls += 1;
+    }
+    [least, (processor_seconds() - before) / f64::from(calls)]
+}
+
+/// What the threads of this process have used so far; not a number where the kernel does not tell.
+fn processor_seconds() -> f64 {
+    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| -> Option<f64> {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        Some(text.split_whitespace().next()?.parse::<f64>().ok()? * 1e-9)
+    };
+    std::fs::read_dir("/proc/self/task")
+        .map_or(f64::NAN, |threads| threads.map(|thread| of_thread(thread).unwrap_or(f64::NAN)).sum())
 }
 
 fn metrics() -> Vec<Metric> {
@@ -61,22 +74,23 @@ pub fn table() {
                 .map(|metric| Paired::of_ranks(&a, &b, metric, pairing).expect("the same users"))
                 .collect();
             let tables: Vec<&Paired> = tables.iter().collect();
-            let seconds = least(3, || resample(&tables, DRAWS, SeedDraw::OneLess, Seed::new(0)).expect("one shape"));
-            println!("- {name}, {pairing:?} seeds: {seconds:.3} s");
+            let [wall, processor] =
+                measure(|| resample(&tables, DRAWS, SeedDraw::OneLess, Seed::new(0)).expect("one shape"));
+            println!("- {name}, {pairing:?} seeds: {wall:.3} s, processor time {processor:.3} s");
         }
     }
     let [a, b] = ranks(1.0);
     let metric = Metric::new(MetricKind::Ndcg, 10);
     let both = Paired::of_ranks(&a, &b, metric, SeedPairing::Shared).expect("the same users");
-    println!("- the crossed t of one metric, all users in R: {:.4} s\n", least(5, || Crossed::of(&both)));
+    println!("- the crossed t of one metric, all users in R: {:.4} s\n", measure(|| Crossed::of(&both))[0]);
 
     let one = Paired::of_ranks(&a[..1], &b[..1], metric, SeedPairing::Shared).expect("the same users");
     let ours = [
-        ("randomization", least(3, || sign_flips(&one, DRAWS, Seed::new(0)))),
-        ("wilcoxon", least(3, || wilcoxon(&one, Zeros::Drop, false))),
-        ("paired_t", least(3, || paired_t(&one, 0.95))),
+        ("randomization", measure(|| sign_flips(&one, DRAWS, Seed::new(0)))),
+        ("wilcoxon", measure(|| wilcoxon(&one, Zeros::Drop, false))),
+        ("paired_t", measure(|| paired_t(&one, 0.95))),
         ("bootstrap", {
-            least(3, || {
+            measure(|| {
                 let samples = resample(&[&one], DRAWS, SeedDraw::Fixed, Seed::new(0)).expect("one shape");
                 samples[0].interval(BootstrapInterval::Bca, 0.95)
             })
@@ -84,24 +98,29 @@ pub fn table() {
     ];
     println!("NDCG@10 of {USERS} users, one seed, all users in R, {DRAWS} draws\n");
     let Some(python) = std::env::var_os("BENCH_PEER_PYTHON") else {
-        for (test, seconds) in ours {
-            println!("- {test}: {:.2} ms", seconds * 1e3);
+        for (test, [wall, processor]) in ours {
+            println!("- {test}: {:.2} ms, processor time {:.2} ms", wall * 1e3, processor * 1e3);
         }
         println!("\nskipped: the peers, BENCH_PEER_PYTHON is not set\n");
         return;
     };
     let theirs = peer(Path::new(&python), &[values(&a[0], metric), values(&b[0], metric)]);
-    println!("| test | ours ms | peer | ms | times as fast |");
-    println!("|---|---|---|---|---|");
-    for (test, seconds) in ours {
+    println!(
+        "| test | ours ms | processor ms | peer | ms | processor ms | times as fast | by processor time |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (test, [wall, processor]) in ours {
         for line in theirs.iter().filter(|line| line["test"] == test) {
-            let peer = line["seconds"].as_f64().expect("seconds of the peer");
+            let of_peer = |field: &str| line[field].as_f64().expect("seconds of the peer");
             println!(
-                "| {test} | {:.2} | {} | {:.1} | {:.0} |",
-                seconds * 1e3,
+                "| {test} | {:.2} | {:.2} | {} | {:.2} | {:.2} | {:.0} | {:.0} |",
+                wall * 1e3,
+                processor * 1e3,
                 line["peer"].as_str().unwrap_or("?"),
-                peer * 1e3,
-                peer / seconds
+                of_peer("wall") * 1e3,
+                of_peer("processor") * 1e3,
+                of_peer("wall") / wall,
+                of_peer("processor") / processor
             );
         }
     }

@@ -134,7 +134,8 @@ impl Rows {
         let groups = if shared { vec![seeds_a] } else { vec![seeds_a, seeds_b] };
         let columns: usize = groups.iter().sum::<usize>() * tables.len();
         let value = |column: usize, user: usize| {
-            let (table, run) = (&tables[column / (columns / tables.len())], column % (columns / tables.len()));
+            let (table, run) =
+                (&tables[column / (columns / tables.len())], column % (columns / tables.len()));
             match (shared, run.checked_sub(seeds_a)) {
                 (true, _) => table.a[run][user] - table.b[run][user],
                 (false, None) => table.a[run][user],
@@ -257,8 +258,9 @@ impl Bootstrap {
         let mut degrees = (users > 1.0).then_some(users - 1.0);
         let mut factor = (users / (users - 1.0).max(1.0)).sqrt();
         if drawn != SeedDraw::Fixed {
-            let means =
-                |runs: &[Vec<f64>]| -> Vec<f64> { runs.iter().map(|run| run.iter().sum::<f64>() / users).collect() };
+            let means = |runs: &[Vec<f64>]| -> Vec<f64> {
+                runs.iter().map(|run| run.iter().sum::<f64>() / users).collect()
+            };
             let (a, b) = (means(&paired.a), means(&paired.b));
             match paired.pairing() {
                 SeedPairing::Shared => influences

@@ -83,7 +83,11 @@ impl Runs {
         }
         let (count, n) = (seeds as f64, users as f64);
         // MS_seeds = U var(means), and var has S - 1.
-        Self { seeds: variance(&means) / count, rest: squares / ((n - 1.0) * (count - 1.0)) / (count * n), count }
+        Self {
+            seeds: variance(&means) / count,
+            rest: squares / ((n - 1.0) * (count - 1.0)) / (count * n),
+            count,
+        }
     }
 }
 

@@ -88,9 +88,9 @@ impl Paired {
         let means = sums_a.iter().zip(&sums_b).map(|(x, y)| x / seeds_a - y / seeds_b);
         let steps = means.map(|difference| (difference / unit).round() as i64).collect();
         // Sums of zeros and ones are exact.
-        let hits = values().all(|value| *value == 0.0 || *value == 1.0).then(|| {
-            sums_a.iter().zip(&sums_b).map(|(x, y)| (x * seeds_b - y * seeds_a) as i64).collect()
-        });
+        let hits = values()
+            .all(|value| *value == 0.0 || *value == 1.0)
+            .then(|| sums_a.iter().zip(&sums_b).map(|(x, y)| (x * seeds_b - y * seeds_a) as i64).collect());
         Self { a, b, pairing, users, steps, unit, hits }
     }
 

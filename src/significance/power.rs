@@ -57,8 +57,9 @@ impl Power {
 
     fn new(se: f64, degrees: f64, design: Design, reference: f64, users_needed: Option<u64>) -> Self {
         let minimum = (se > 0.0 && degrees > 0.0).then(|| {
-            let quantile =
-                |p: f64| if p < 0.5 { -student_quantile(1.0 - p, degrees) } else { student_quantile(p, degrees) };
+            let quantile = |p: f64| {
+                if p < 0.5 { -student_quantile(1.0 - p, degrees) } else { student_quantile(p, degrees) }
+            };
             (quantile(1.0 - design.alpha / 2.0) + quantile(design.power)) * se
         });
         let underpowered = minimum.is_some_and(|minimum| reference.abs() < minimum);

@@ -84,9 +84,10 @@ fn enumerate(sizes: &BTreeMap<i64, usize>, least: i64, most: i64) -> (f64, f64) 
         patterns = patterns
             .iter()
             .flat_map(|&(sum, weight)| {
-                heads.iter().enumerate().map(move |(up, p)| {
-                    (sum + size * (2 * up as i64 - count as i64), weight * p)
-                })
+                heads
+                    .iter()
+                    .enumerate()
+                    .map(move |(up, p)| (sum + size * (2 * up as i64 - count as i64), weight * p))
             })
             .collect();
     }

@@ -16,8 +16,10 @@ const NOISE: f64 = 0.021;
 
 /// The share of the experiments for which `is` holds.
 fn share(simulated: &Simulated, is: impl Fn(&Experiment) -> bool + Sync) -> f64 {
-    let count =
-        (0..EXPERIMENTS).into_par_iter().filter(|number| is(&simulated.experiment(Seed::new(7), *number))).count();
+    let count = (0..EXPERIMENTS)
+        .into_par_iter()
+        .filter(|number| is(&simulated.experiment(Seed::new(7), *number)))
+        .count();
     count as f64 / EXPERIMENTS as f64
 }
 
@@ -79,10 +81,20 @@ fn the_crossed_t_covers_whatever_seeds_vary_in() {
 fn tests_over_users_are_about_these_runs_and_no_others() {
     // With shifts of its own each method's runs differ; the interval over users covers what these runs would show, not 0.
     let simulated = Simulated::new(600, 5, Between::Own);
-    within(share(&simulated, |e| covers(&paired_t(&e.ndcg, 0.95).1, e.given_runs[0])), 0.93, 0.97, "these runs");
+    within(
+        share(&simulated, |e| covers(&paired_t(&e.ndcg, 0.95).1, e.given_runs[0])),
+        0.93,
+        0.97,
+        "these runs",
+    );
     let another = share(&simulated, |e| covers(&paired_t(&e.ndcg, 0.95).1, 0.0));
     assert!(another < 0.85, "another training: {another}");
-    within(share(&simulated, |e| covers(&crossed(&e.ndcg).interval(0.95).unwrap(), 0.0)), 0.93, 0.97, "crossed t");
+    within(
+        share(&simulated, |e| covers(&crossed(&e.ndcg).interval(0.95).unwrap(), 0.0)),
+        0.93,
+        0.97,
+        "crossed t",
+    );
 }
 
 #[test]

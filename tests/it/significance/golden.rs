@@ -2,8 +2,8 @@
 
 use bench::seed::Seed;
 use bench::significance::{
-    BootstrapInterval, Crossed, Design, Method, Paired, Power, SeedDraw, SeedPairing, Zeros, benjamini_hochberg,
-    bonferroni, holm, mcnemar, paired_t, resample, sign_flips, wilcoxon,
+    BootstrapInterval, Crossed, Design, Method, Paired, Power, SeedDraw, SeedPairing, Zeros,
+    benjamini_hochberg, bonferroni, holm, mcnemar, paired_t, resample, sign_flips, wilcoxon,
 };
 use serde_json::Value;
 
@@ -30,7 +30,10 @@ fn pairs() -> Vec<(Value, Paired)> {
 #[track_caller]
 fn close(ours: f64, theirs: &Value, what: &str, name: &Value) {
     let theirs = theirs.as_f64().unwrap_or_else(|| panic!("no {what} for {name}"));
-    assert!((ours - theirs).abs() <= 1e-6 * theirs.abs().min(1.0).max(1e-3), "{name}: {what} is {ours}, not {theirs}");
+    assert!(
+        (ours - theirs).abs() <= 1e-6 * theirs.abs().min(1.0).max(1e-3),
+        "{name}: {what} is {ours}, not {theirs}"
+    );
 }
 
 #[test]

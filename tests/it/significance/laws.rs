@@ -2,8 +2,8 @@
 
 use bench::seed::Seed;
 use bench::significance::{
-    BootstrapInterval, Crossed, Outcome, Paired, SeedDraw, SeedPairing, Settings, Zeros, benjamini_hochberg, bonferroni,
-    compare, holm, mcnemar, paired_t, resample, sign_flips, wilcoxon,
+    BootstrapInterval, Crossed, Outcome, Paired, SeedDraw, SeedPairing, Settings, Zeros, benjamini_hochberg,
+    bonferroni, compare, holm, mcnemar, paired_t, resample, sign_flips, wilcoxon,
 };
 use proptest::prelude::*;
 
@@ -171,7 +171,8 @@ fn the_number_of_threads_changes_nothing() {
 
 #[test]
 fn resampling_metrics_together_gives_what_each_gives_alone() {
-    let run = |odd: usize| vec![(0..50).map(|user| (user * 7 % odd) as f64 / odd as f64).collect::<Vec<f64>>(); 2];
+    let run =
+        |odd: usize| vec![(0..50).map(|user| (user * 7 % odd) as f64 / odd as f64).collect::<Vec<f64>>(); 2];
     let one = Paired::new(&run(13), &run(11), SeedPairing::Shared).unwrap();
     let two = Paired::new(&run(5), &run(17), SeedPairing::Shared).unwrap();
     let together = resample(&[&one, &two], 300, SeedDraw::All, Seed::new(9)).unwrap();

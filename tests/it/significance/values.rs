@@ -3,8 +3,8 @@
 use bench::eval::{Metric, MetricKind, RankList};
 use bench::seed::Seed;
 use bench::significance::{
-    BootstrapInterval, Components, Crossed, Design, Effect, Entry, Method, Paired, Power, SeedDraw, SeedPairing, Settings,
-    compare, family, mcnemar, resample, sign_flips, sign_flips_of_hits,
+    BootstrapInterval, Components, Crossed, Design, Effect, Entry, Method, Paired, Power, SeedDraw,
+    SeedPairing, Settings, compare, family, mcnemar, resample, sign_flips, sign_flips_of_hits,
 };
 
 fn pair(a: &[f64], b: &[f64]) -> Paired {
@@ -116,7 +116,9 @@ fn shared_seeds_let_what_they_share_cancel_and_independent_ones_do_not() {
     let table = |extra: f64| -> Vec<Vec<f64>> {
         shift
             .iter()
-            .map(|s| (0..40).map(|user| s + f64::from(user % 7) / 10.0 + extra * f64::from(user % 3)).collect())
+            .map(|s| {
+                (0..40).map(|user| s + f64::from(user % 7) / 10.0 + extra * f64::from(user % 3)).collect()
+            })
             .collect()
     };
     let (a, b) = (table(0.02), table(0.0));
@@ -152,8 +154,7 @@ fn users_needed_give_the_power_that_was_asked_for() {
 fn rank_lists_become_metrics_of_users() {
     let list = |ranks: &[u32]| RankList::from_numbers(ranks).unwrap().cut(20);
     let (a, b) = (list(&[1, 3, 25]), list(&[2, 11, 1]));
-    let paired =
-        Paired::of_ranks(&[a], &[b], Metric::new(MetricKind::Mrr, 10), SeedPairing::Shared).unwrap();
+    let paired = Paired::of_ranks(&[a], &[b], Metric::new(MetricKind::Mrr, 10), SeedPairing::Shared).unwrap();
     let expected = [0.5, 1.0 / 3.0, -1.0];
     for (found, expected) in paired.differences().iter().zip(expected) {
         assert!((found - expected).abs() < 1e-11, "{found}");

@@ -31,7 +31,7 @@ fn pairs() -> Vec<(Value, Paired)> {
 fn close(ours: f64, theirs: &Value, what: &str, name: &Value) {
     let theirs = theirs.as_f64().unwrap_or_else(|| panic!("no {what} for {name}"));
     assert!(
-        (ours - theirs).abs() <= 1e-6 * theirs.abs().min(1.0).max(1e-3),
+        (ours - theirs).abs() <= 1e-6 * theirs.abs().clamp(1e-3, 1.0),
         "{name}: {what} is {ours}, not {theirs}"
     );
 }

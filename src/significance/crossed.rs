@@ -177,7 +177,7 @@ impl Crossed {
         if fewest < 4 {
             notes.push(format!(
                 "{fewest} seeds: where seeds matter much, a 95 % interval may cover as little as {} %",
-                if fewest == 2 { 86 } else { 92 }
+                if fewest == 2 { 87 } else { 92 }
             ));
         }
         notes

@@ -20,6 +20,7 @@ pub mod report;
 pub mod retrieve;
 pub mod run;
 pub mod seed;
+pub mod significance;
 
 /// Training allocates and frees in every step; this allocator does so faster than most systems' own.
 #[global_allocator]

@@ -14,4 +14,5 @@ mod rank;
 mod report;
 mod retrieve;
 mod run;
+mod significance;
 mod support;

@@ -1,0 +1,38 @@
+//! Everything that a document is written as.
+
+use super::chart::Theme;
+use super::{Checked, csv, html, json, latex, latex_tables, markdown};
+
+/// A file of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its path below the report's folder, with `/`.
+    pub path: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+/// The document in every format, in this order: `<name>.md`, `<name>.tex`, `<name>.html`, `<name>.json`; for each table
+/// `tables/<id>.csv` and `tables/<id>.tex`; for each figure `figures/<id>-light.svg`, `-dark.svg`, `-light.png` and `-dark.png`.
+/// Nothing is written: the caller does that.
+#[must_use]
+pub fn files(document: &Checked, name: &str) -> Vec<File> {
+    let file = |path: String, text: String| File { path, bytes: text.into_bytes() };
+    let mut files = vec![
+        file(format!("{name}.md"), markdown(document, "figures")),
+        file(format!("{name}.tex"), latex(document, "figures")),
+        file(format!("{name}.html"), html(document)),
+        file(format!("{name}.json"), json(document)),
+    ];
+    files.extend(csv(document).into_iter().map(|(id, text)| file(format!("tables/{id}.csv"), text)));
+    files.extend(latex_tables(document).into_iter().map(|(id, text)| file(format!("tables/{id}.tex"), text)));
+    let stamp = document.stamp.as_deref();
+    for figure in document.figures() {
+        for theme in [Theme::Light, Theme::Dark] {
+            let path = format!("figures/{}-{}", figure.id, theme.name());
+            files.push(file(format!("{path}.svg"), figure.chart.svg(stamp, theme)));
+            files.push(File { path: format!("{path}.png"), bytes: figure.chart.png(stamp, theme) });
+        }
+    }
+    files
+}

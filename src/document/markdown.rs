@@ -43,14 +43,12 @@ pub fn markdown(document: &Checked, figures: &str) -> String {
 
 /// A table with its caption above and its notes below, ending in a newline.
 pub(super) fn table_markdown(table: &Table, stamp: Option<&str>) -> String {
-    let mut text = format!("**{}**", prose(&table.caption));
-    if table.caption.0.is_empty() {
-        text.clear();
-    }
+    // So that links in the document lead here.
+    let mut text = format!("<a id=\"{}\"></a>**{}**", table.id, prose(&table.caption));
     if let Some(stamp) = stamp {
         let _ = write!(text, " ({})", escape(stamp));
     }
-    text.push_str(if text.is_empty() { "" } else { "\n\n" });
+    text.push_str("\n\n");
     let heading = |(at, column): (usize, &super::Column)| match table.group_of(at) {
         // Markdown has no spanning cells: each column says its group.
         Some(group) if !group.is_empty() => format!("{}<br>{}", escape(group), escape(&column.heading())),
@@ -118,7 +116,7 @@ fn figure_markdown(figure: &Figure, folder: &str, stamp: Option<&str>) -> String
     let id = &figure.id;
     let folder = escape(folder);
     format!(
-        "<picture>\n  <source media=\"(prefers-color-scheme: dark)\" srcset=\"{folder}/{id}-dark.svg\">\n  <img \
+        "<a id=\"{id}\"></a>\n<picture>\n  <source media=\"(prefers-color-scheme: dark)\" srcset=\"{folder}/{id}-dark.svg\">\n  <img \
          src=\"{folder}/{id}-light.svg\" width=\"640\" alt=\"{}\">\n</picture>\n\n*{}*{stamp}\n",
         html_escape(&figure.chart.description()),
         prose(&figure.caption)
@@ -162,8 +160,13 @@ fn prose(prose: &Prose) -> String {
 /// `text` as it stands: no character of it means anything to Markdown, to HTML within it, or to GitHub (`@name`, `#12`).
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
+    let mut before = ' ';
     for character in text.chars() {
+        let within = before.is_alphanumeric();
+        before = character;
         match character {
+            // `NDCG@10` mentions nobody.
+            '@' if within => escaped.push('@'),
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),

@@ -56,7 +56,7 @@ fn table_terminal(table: &Table, stamp: Option<&str>, style: TerminalStyle) -> S
     let mut shown = empty(style);
     // Digits stay below each other if what follows them is equally wide in all rows.
     let tails: Vec<usize> = (0..table.columns.len())
-        .map(|at| table.rows.iter().map(|row| tail(&row.cells[at]).chars().count()).max().unwrap_or(0))
+        .map(|at| table.rows.iter().map(|row| tail(&row.cells[at], style).chars().count()).max().unwrap_or(0))
         .collect();
     let align = |at: usize| match table.columns[at].align {
         Align::Left => CellAlignment::Left,
@@ -88,7 +88,7 @@ fn table_terminal(table: &Table, stamp: Option<&str>, style: TerminalStyle) -> S
         }));
     }
     shown.column_iter_mut().enumerate().for_each(|(at, column)| {
-        column.set_padding((if at == 0 { 0 } else { 2 }, 0));
+        column.set_padding((u16::from(at > 0), 0));
         if at > 0 && table.columns[at].align == Align::Right {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
@@ -109,16 +109,16 @@ fn table_terminal(table: &Table, stamp: Option<&str>, style: TerminalStyle) -> S
     lines.join("\n")
 }
 
-/// What follows the digits.
-fn tail(cell: &Cell) -> String {
-    let superscript = cell.superscript();
-    if superscript.is_empty() || cell.value.is_none() { String::new() } else { format!(" {superscript}") }
-}
-
-/// The number and its spread.
-fn shown(cell: &Cell, style: TerminalStyle) -> String {
+/// What follows the digits: the spread and what would be a superscript.
+fn tail(cell: &Cell, style: TerminalStyle) -> String {
     let sign = if style.unicode { "±" } else { "+-" };
-    cell.spread.as_ref().map_or_else(|| cell.text.clone(), |spread| format!("{} {sign} {}", cell.text, spread.text))
+    let mut tail = cell.spread.as_ref().map_or_else(String::new, |spread| format!(" {sign} {}", spread.text));
+    let superscript = cell.superscript();
+    if !superscript.is_empty() {
+        tail.push(' ');
+        tail.push_str(&superscript);
+    }
+    tail
 }
 
 fn in_row(row: &Row, at: usize, width: usize, style: TerminalStyle) -> Shown {
@@ -128,16 +128,12 @@ fn in_row(row: &Row, at: usize, width: usize, style: TerminalStyle) -> Shown {
         Some(Mark::Second) if !style.colour => "_",
         _ => "",
     };
-    let mut text = if cell.value.is_some() {
+    let tail = tail(cell, style);
+    let mut text = format!("{sign}{}{tail}", cell.text);
+    if cell.value.is_some() {
         // No-break spaces: the table trims the others.
-        let tail = tail(cell);
-        let fill = "\u{A0}".repeat(width - tail.chars().count());
-        format!("{sign}{}{tail}{fill}", shown(cell, style))
-    } else {
-        let superscript = cell.superscript();
-        let gap = if superscript.is_empty() { "" } else { " " };
-        format!("{}{gap}{superscript}", shown(cell, style))
-    };
+        text.push_str(&"\u{A0}".repeat(width - tail.chars().count()));
+    }
     if at == 0 && !row.tags.is_empty() {
         text.push_str(&format!(" ({})", row.tags.join(", ")));
     }

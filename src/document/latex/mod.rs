@@ -102,7 +102,7 @@ fn prose(prose: &Prose) -> String {
         Span::Code(text) => format!("\\texttt{{{}}}", escape(text)),
         // Within the document, the caption's own number is the reference; the words say what is meant.
         Span::Link { text, url } if url.starts_with('#') => escape(text),
-        // A footnote is readable on paper and needs no package, which a table in somebody's paper may not have.
+        // A paper that takes a table may not load hyperref.
         Span::Link { text, url } => {
             format!("\\ifdefined\\href\\href{{{}}}{{{text}}}\\else{{{text}}}\\fi{{}}", escape_url(url), text = escape(text))
         }

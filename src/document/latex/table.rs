@@ -23,12 +23,7 @@ pub(in crate::document) fn float(table: &Table, stamp: Option<&str>) -> String {
         align.collect::<String>()
     );
     text.push_str(&group_headings(table));
-    let headings: Vec<String> = table
-        .columns
-        .iter()
-        // Headings of numbers stand where their numbers stand.
-        .map(|column| escape(&column.heading()))
-        .collect();
+    let headings: Vec<String> = table.columns.iter().map(|column| escape(&column.heading())).collect();
     let _ = write!(text, "{} \\\\\n\\midrule\n", headings.join(" & "));
     let mut group = &None;
     for (at, row) in table.rows.iter().enumerate() {
@@ -78,7 +73,9 @@ fn group_headings(table: &Table) -> String {
 }
 
 fn in_row(cell: &Cell, row: &Row, at: usize) -> String {
-    let text = escape(&cell.text);
+    // The minus of a number is a sign, not a hyphen.
+    let minus = cell.text.strip_prefix('-').filter(|_| cell.value.is_some());
+    let text = minus.map_or_else(|| escape(&cell.text), |rest| format!("\\ensuremath{{-}}{}", escape(rest)));
     let mut shown = match cell.mark {
         Some(Mark::Best) => format!("\\textbf{{{text}}}"),
         Some(Mark::Second) => format!("\\underline{{{text}}}"),

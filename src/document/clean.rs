@@ -15,7 +15,9 @@ pub fn clean(text: &str) -> String {
 /// The same for listings, which keep their lines and tabs.
 pub(super) fn clean_code(text: &str) -> String {
     let text = text.replace("\r\n", "\n");
-    text.chars().map(|character| if "\n\t".contains(character) { character } else { seen(character) }).collect()
+    text.chars()
+        .map(|character| if "\n\t".contains(character) { character } else { seen(character) })
+        .collect()
 }
 
 fn seen(character: char) -> char {
@@ -88,7 +90,9 @@ impl Prose {
     fn map_texts(&mut self, map: Map<'_>) {
         for span in &mut self.0 {
             match span {
-                Span::Text(text) | Span::Emphasis(text) | Span::Strong(text) | Span::Code(text) => map.each(text),
+                Span::Text(text) | Span::Emphasis(text) | Span::Strong(text) | Span::Code(text) => {
+                    map.each(text)
+                }
                 Span::Link { text, url } => {
                     map.each(text);
                     map.each(url);

@@ -33,7 +33,8 @@ fn columns<'a>(table: &'a Table, stamp: Option<&'a str>) -> Vec<Column<'a>> {
     let any = |test: &dyn Fn(&Row) -> bool| table.rows.iter().any(test);
     for (at, column) in table.columns.iter().enumerate() {
         let group = table.group_of(at).filter(|title| !title.is_empty());
-        let heading = group.map_or_else(|| column.heading(), |title| format!("{title}: {}", column.heading()));
+        let heading =
+            group.map_or_else(|| column.heading(), |title| format!("{title}: {}", column.heading()));
         let number = column.kind == Kind::Number;
         columns.push((
             heading.clone(),

@@ -19,11 +19,13 @@ pub fn markdown(document: &Checked, figures: &str) -> String {
     }
     if !document.warnings.is_empty() {
         text.push_str("\n> [!WARNING]\n");
-        let warnings: Vec<String> = document.warnings.iter().map(|warning| format!("> - {}\n", prose(warning))).collect();
+        let warnings: Vec<String> =
+            document.warnings.iter().map(|warning| format!("> - {}\n", prose(warning))).collect();
         text.push_str(&warnings.concat());
     }
     for section in &document.sections {
-        let _ = write!(text, "\n{} {}\n", "#".repeat(usize::from(section.level) + 1), escape(&section.heading));
+        let _ =
+            write!(text, "\n{} {}\n", "#".repeat(usize::from(section.level) + 1), escape(&section.heading));
         for block in &section.blocks {
             text.push('\n');
             match block {
@@ -69,7 +71,8 @@ pub(super) fn table_markdown(table: &Table, stamp: Option<&str>) -> String {
             let title = group.as_ref().map_or_else(String::new, |title| format!("*{}*", escape(title)));
             let _ = writeln!(text, "| {title} |{}", " |".repeat(table.columns.len() - 1));
         }
-        let cells: Vec<String> = row.cells.iter().enumerate().map(|(at, cell)| in_row(cell, row, at)).collect();
+        let cells: Vec<String> =
+            row.cells.iter().enumerate().map(|(at, cell)| in_row(cell, row, at)).collect();
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     let notes = notes(table);
@@ -82,10 +85,14 @@ pub(super) fn table_markdown(table: &Table, stamp: Option<&str>) -> String {
 fn notes(table: &Table) -> Vec<String> {
     let mut notes = Vec::new();
     if table.bears(Mark::Best) {
-        notes.push(format!("**Bold**: best{}.", if table.bears(Mark::Second) { "; <ins>underlined</ins>: second" } else { "" }));
+        notes.push(format!(
+            "**Bold**: best{}.",
+            if table.bears(Mark::Second) { "; <ins>underlined</ins>: second" } else { "" }
+        ));
     }
     for note in &table.notes {
-        let mark = note.mark.as_ref().map_or_else(String::new, |mark| format!("<sup>{}</sup> ", escape(mark)));
+        let mark =
+            note.mark.as_ref().map_or_else(String::new, |mark| format!("<sup>{}</sup> ", escape(mark)));
         notes.push(format!("{mark}{}", prose(&note.text)));
     }
     notes
@@ -124,8 +131,11 @@ fn figure_markdown(figure: &Figure, folder: &str, stamp: Option<&str>) -> String
 }
 
 fn facts_markdown(facts: &Facts) -> String {
-    let list: Vec<String> =
-        facts.entries.iter().map(|(name, value)| format!("- **{}**: {}\n", escape(name), prose(value))).collect();
+    let list: Vec<String> = facts
+        .entries
+        .iter()
+        .map(|(name, value)| format!("- **{}**: {}\n", escape(name), prose(value)))
+        .collect();
     match &facts.folded {
         Some(heading) => folded(heading, &list.concat()),
         None => list.concat(),
@@ -152,7 +162,9 @@ fn prose(prose: &Prose) -> String {
         Span::Strong(text) => format!("**{}**", escape(text)),
         // HTML, because backticks cannot be escaped between backticks.
         Span::Code(text) => format!("<code>{}</code>", escape(text)),
-        Span::Link { text, url } => format!("[{}](<{}>)", escape(text), url.replace('<', "%3C").replace('>', "%3E")),
+        Span::Link { text, url } => {
+            format!("[{}](<{}>)", escape(text), url.replace('<', "%3C").replace('>', "%3E"))
+        }
     };
     prose.0.iter().map(span).collect()
 }

@@ -163,11 +163,19 @@ impl Table {
     /// The heading above a column.
     #[must_use]
     pub fn group_of(&self, column: usize) -> Option<&str> {
+        self.groups.get(self.group_index(column)).map(|group| group.title.as_str())
+    }
+
+    /// Index in [`Table::groups`] of the heading above a column.
+    pub(super) fn group_index(&self, column: usize) -> usize {
         let mut end = 0;
-        self.groups.iter().find_map(|group| {
-            end += group.span;
-            (column < end).then_some(group.title.as_str())
-        })
+        self.groups
+            .iter()
+            .take_while(|group| {
+                end += group.span;
+                end <= column
+            })
+            .count()
     }
 
     /// Whether any cell bears this mark.

@@ -1,14 +1,11 @@
 //! Tables for a terminal.
 
-use comfy_table::{
-    Attribute, Cell as Shown, CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle,
-    TableStyle,
-};
+use comfy_table::{Attribute, Cell as Shown, CellAlignment, ContentLineStyle, LineStyle, TableStyle};
 
 use super::Checked;
 use super::clean::Map;
 use super::model::Block;
-use super::table::{Align, Cell, Mark, Row, Table};
+use super::table::{Align, Cell, Kind, Mark, Row, Table};
 
 /// How it may look. The caller knows whether a person looks at it, and whether `NO_COLOR` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,7 +14,7 @@ pub struct TerminalStyle {
     pub colour: bool,
     /// Whether rules and signs may be drawn with characters beyond ASCII.
     pub unicode: bool,
-    /// The widest line, in columns; words are broken to fit. `None` for no limit.
+    /// Width of the terminal in columns: a wider table is cut into several below each other. `None` for no limit.
     pub width: Option<u16>,
 }
 
@@ -31,14 +28,18 @@ pub fn terminal(document: &Checked, style: TerminalStyle) -> String {
     let stamp = document.stamp.as_deref();
     let mut parts = vec![strong(&document.title, style)];
     parts.extend(stamp.map(|stamp| alarm(stamp, style)));
-    parts.extend(document.warnings.iter().map(|warning| alarm(&format!("warning: {}", warning.plain()), style)));
+    parts.extend(
+        document.warnings.iter().map(|warning| alarm(&format!("warning: {}", warning.plain()), style)),
+    );
     for section in &document.sections {
         parts.push(format!("\n{}", strong(&section.heading, style)));
         for block in &section.blocks {
             match block {
                 Block::Prose(prose) => parts.push(prose.plain()),
                 Block::Table(table) => parts.push(table_terminal(table, stamp, style)),
-                Block::Figure(figure) => parts.push(format!("[figure {}: {}]", figure.id, figure.caption.plain())),
+                Block::Figure(figure) => {
+                    parts.push(format!("[figure {}: {}]", figure.id, figure.caption.plain()))
+                }
                 Block::Facts(facts) => {
                     let entry = |(name, value): &(String, super::Prose)| format!("{name}: {}", value.plain());
                     parts.extend(facts.entries.iter().map(entry));
@@ -53,51 +54,12 @@ pub fn terminal(document: &Checked, style: TerminalStyle) -> String {
 }
 
 fn table_terminal(table: &Table, stamp: Option<&str>, style: TerminalStyle) -> String {
-    let mut shown = empty(style);
-    // Digits stay below each other if what follows them is equally wide in all rows.
-    let tails: Vec<usize> = (0..table.columns.len())
-        .map(|at| table.rows.iter().map(|row| tail(&row.cells[at], style).chars().count()).max().unwrap_or(0))
-        .collect();
-    let align = |at: usize| match table.columns[at].align {
-        Align::Left => CellAlignment::Left,
-        Align::Centre => CellAlignment::Center,
-        Align::Right => CellAlignment::Right,
-    };
-    shown.set_header(table.columns.iter().enumerate().map(|(at, column)| {
-        let group = table.group_of(at).filter(|title| !title.is_empty());
-        let heading = column.heading();
-        let heading = group.map_or_else(|| heading.clone(), |group| format!("{group}\n{heading}"));
-        Shown::new(heading).set_alignment(align(at))
-    }));
-    let mut group = &None;
-    for (index, row) in table.rows.iter().enumerate() {
-        if row.group != *group {
-            group = &row.group;
-            let title = Shown::new(group.as_deref().unwrap_or_default());
-            shown.add_row(std::iter::once(title).chain((1..table.columns.len()).map(|_| Shown::new(""))));
-        } else if row.rule && index > 0 {
-            shown.add_row(table.columns.iter().map(|_| Shown::new("")));
-        }
-        shown.add_row((0..table.columns.len()).map(|at| {
-            let cell = in_row(row, at, tails[at], style).set_alignment(align(at));
-            match row.cells[at].mark {
-                Some(Mark::Best) if style.colour => cell.add_attribute(Attribute::Bold),
-                Some(Mark::Second) if style.colour => cell.add_attribute(Attribute::Underlined),
-                _ => cell,
-            }
-        }));
-    }
-    shown.column_iter_mut().enumerate().for_each(|(at, column)| {
-        column.set_padding((u16::from(at > 0), 0));
-        if at > 0 && table.columns[at].align == Align::Right {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    });
     let caption = match (table.caption.plain(), stamp) {
         (caption, Some(stamp)) => format!("{caption} ({stamp})"),
         (caption, None) => caption,
     };
-    let mut lines = vec![caption, shown.trim_fmt()];
+    let mut lines = vec![caption];
+    lines.extend(pieces(table, style).iter().map(|columns| piece(table, columns, style)));
     if table.bears(Mark::Best) {
         let [best, second] = if style.colour { ["bold", "underlined"] } else { ["*", "_"] };
         let second = if table.bears(Mark::Second) { format!("; {second}: second") } else { String::new() };
@@ -107,6 +69,103 @@ fn table_terminal(table: &Table, stamp: Option<&str>, style: TerminalStyle) -> S
         note.mark.as_ref().map_or_else(|| note.text.plain(), |mark| format!("{mark} {}", note.text.plain()))
     }));
     lines.join("\n")
+}
+
+/// A table that is too wide becomes several below each other: each has the leading columns of words, and as many others as fit,
+/// broken between groups of columns where that is possible.
+fn pieces(table: &Table, style: TerminalStyle) -> Vec<Vec<usize>> {
+    let count = table.columns.len();
+    let leading = table.columns.iter().take_while(|column| column.kind == Kind::Text).count().clamp(1, count);
+    let width = |columns: &[usize]| {
+        let text = piece(table, columns, TerminalStyle { colour: false, ..style });
+        text.lines().map(|line| line.chars().count()).max().unwrap_or(0)
+    };
+    let room = style.width.map_or(usize::MAX, usize::from);
+    if width(&(0..count).collect::<Vec<_>>()) <= room {
+        return vec![(0..count).collect()];
+    }
+    let mut others: Vec<usize> = (leading..count).collect();
+    let mut pieces = Vec::new();
+    while !others.is_empty() {
+        let with = |taken: usize| (0..leading).chain(others[..taken].iter().copied()).collect::<Vec<_>>();
+        let fitting = (1..=others.len()).take_while(|taken| width(&with(*taken)) <= room).last().unwrap_or(1);
+        let between = |taken: &usize| {
+            *taken == others.len()
+                || table.group_index(others[*taken]) != table.group_index(others[*taken - 1])
+        };
+        let taken = (1..=fitting).rev().find(between).filter(|_| !table.groups.is_empty()).unwrap_or(fitting);
+        pieces.push(with(taken));
+        others.drain(..taken);
+    }
+    pieces
+}
+
+/// Some columns of a table.
+fn piece(table: &Table, columns: &[usize], style: TerminalStyle) -> String {
+    let mut shown = empty(style);
+    // Digits stay below each other if what follows them is equally wide in all rows.
+    let tails: Vec<usize> = columns
+        .iter()
+        .map(|at| {
+            table.rows.iter().map(|row| tail(&row.cells[*at], style).chars().count()).max().unwrap_or(0)
+        })
+        .collect();
+    let align = |at: usize| match table.columns[at].align {
+        Align::Left => CellAlignment::Left,
+        Align::Centre => CellAlignment::Center,
+        Align::Right => CellAlignment::Right,
+    };
+    shown.set_header(columns.iter().map(|at| {
+        let group = table.group_of(*at).filter(|title| !title.is_empty());
+        let heading = table.columns[*at].heading();
+        let heading = match group {
+            Some(group) => format!("{group}\n{heading}"),
+            // Headings stand on the line of those that have a group.
+            None if !table.groups.is_empty() => format!("\u{A0}\n{heading}"),
+            None => heading,
+        };
+        Shown::new(heading).set_alignment(align(*at))
+    }));
+    let mut group = &None;
+    for (index, row) in table.rows.iter().enumerate() {
+        let empty = || columns.iter().skip(1).map(|_| Shown::new(""));
+        if row.group != *group {
+            group = &row.group;
+            let title = Shown::new(group.as_deref().unwrap_or("\u{A0}"));
+            shown.add_row(std::iter::once(title).chain(empty()));
+        } else if row.rule && index > 0 {
+            shown.add_row(std::iter::once(Shown::new("\u{A0}")).chain(empty()));
+        }
+        shown.add_row(columns.iter().zip(&tails).map(|(at, tail)| {
+            let number = table.columns[*at].kind == Kind::Number;
+            let cell = in_row(row, *at, if number { *tail } else { 0 }, style).set_alignment(align(*at));
+            match row.cells[*at].mark {
+                Some(Mark::Best) if style.colour => cell.add_attribute(Attribute::Bold),
+                Some(Mark::Second) if style.colour => cell.add_attribute(Attribute::Underlined),
+                _ => cell,
+            }
+        }));
+    }
+    shown.column_iter_mut().enumerate().for_each(|(at, column)| {
+        column.set_padding((u16::from(at > 0), 0));
+    });
+    tight(&shown.trim_fmt())
+}
+
+/// Takes the spaces around a number out of its underline.
+fn tight(text: &str) -> String {
+    const ON: &str = "\u{1b}[4m";
+    const OFF: &str = "\u{1b}[0m";
+    let mut parts = text.split(ON);
+    let mut tight = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (inside, after) = part.split_once(OFF).unwrap_or((part, ""));
+        let words = inside.trim();
+        let start = inside.find(words).unwrap_or(0);
+        let (before, behind) = (&inside[..start], &inside[start + words.len()..]);
+        tight.extend([before, ON, words, OFF, behind, after]);
+    }
+    tight
 }
 
 /// What follows the digits: the spread and what would be a superscript.
@@ -129,11 +188,9 @@ fn in_row(row: &Row, at: usize, width: usize, style: TerminalStyle) -> Shown {
         _ => "",
     };
     let tail = tail(cell, style);
-    let mut text = format!("{sign}{}{tail}", cell.text);
-    if cell.value.is_some() {
-        // No-break spaces: the table trims the others.
-        text.push_str(&"\u{A0}".repeat(width - tail.chars().count()));
-    }
+    // No-break spaces: the table trims the others.
+    let fill = "\u{A0}".repeat(width.saturating_sub(tail.chars().count()));
+    let mut text = format!("{sign}{}{tail}{fill}", cell.text);
     if at == 0 && !row.tags.is_empty() {
         text.push_str(&format!(" ({})", row.tags.join(", ")));
     }
@@ -160,9 +217,6 @@ fn empty(style: TerminalStyle) -> comfy_table::Table {
     table.force_no_tty();
     if style.colour {
         table.enforce_styling();
-    }
-    if let Some(width) = style.width {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     }
     table
 }

@@ -94,7 +94,10 @@ mod tests {
     fn ticks_are_round_and_cover_the_range() {
         assert_eq!(Ticks::covering(0.0, 0.41, 5).labels, ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5"]);
         assert_eq!(Ticks::covering(-7.0, 43.0, 5).labels, ["−10", "0", "10", "20", "30", "40", "50"]);
-        assert_eq!(Ticks::covering(0.031, 0.044, 5).labels, ["0.0300", "0.0325", "0.0350", "0.0375", "0.0400", "0.0425", "0.0450"]);
+        assert_eq!(
+            Ticks::covering(0.031, 0.044, 5).labels,
+            ["0.0300", "0.0325", "0.0350", "0.0375", "0.0400", "0.0425", "0.0450"]
+        );
         assert_eq!(Ticks::covering(3.0, 3.0, 4).values.len(), 5);
         assert_eq!(Ticks::whole(1.0, 9.0, 10).labels, ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     }

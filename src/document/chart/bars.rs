@@ -13,14 +13,18 @@ pub(super) fn scene(chart: &Bars, stamp: Option<&str>) -> Scene {
     let all = chart.series.iter().flat_map(|series| series.values.iter().flatten());
     let (low, high) = range(all).unwrap_or((0.0, 1.0));
     let ticks = Ticks::covering(low.min(0.0), high.max(0.0), 5);
-    let plot = vertical(&mut scene, &chart.axis.heading(), &ticks, top, 230.0);
+    let plot = vertical(&mut scene, &chart.axis.heading(), &ticks, top, 230.0, None);
     let slot = (plot.right - plot.left) / chart.categories.len() as f64;
     let bar = (slot * 0.8 / chart.series.len() as f64).min(60.0);
     let zero = plot.y.place(0.0);
     // Values are written above the bars if every one of them has the room.
     let label = |value: f64| chart.axis.number(value);
     let written = chart.series.iter().all(|series| {
-        series.values.iter().flatten().all(|e| e.value >= 0.0 && font::width(&label(e.value), SMALL) <= bar - 2.0)
+        series
+            .values
+            .iter()
+            .flatten()
+            .all(|e| e.value >= 0.0 && font::width(&label(e.value), SMALL) <= bar - 2.0)
     });
     for group in 0..chart.categories.len() {
         let first = plot.left + (group as f64 + 0.5) * slot - bar * chart.series.len() as f64 / 2.0;

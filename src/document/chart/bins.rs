@@ -13,7 +13,7 @@ pub(super) fn scene(chart: &Bins, stamp: Option<&str>) -> Scene {
     let all = chart.series.iter().flat_map(|series| series.values.iter().flatten());
     let (low, high) = range(all).unwrap_or((0.0, 1.0));
     let ticks = Ticks::covering(low.min(0.0), high, 5);
-    let plot = vertical(&mut scene, &chart.axis.heading(), &ticks, top, 230.0);
+    let plot = vertical(&mut scene, &chart.axis.heading(), &ticks, top, 230.0, None);
     let slot = (plot.right - plot.left) / chart.bins.len() as f64;
     // Side by side within a bin, so that intervals do not cover each other.
     let step = (slot * 0.6 / chart.series.len() as f64).min(16.0);

@@ -38,11 +38,23 @@ impl Chart {
                     for curve in &panel.curves {
                         let name = &curve.name;
                         let finite = curve.points.iter().all(|(x, y)| drawable(*x) && drawable(*y));
-                        rule(finite, || format!("a point of {name:?} that is not finite or too large"), NUMBER)?;
+                        rule(
+                            finite,
+                            || format!("a point of {name:?} that is not finite or too large"),
+                            NUMBER,
+                        )?;
                         let sorted = curve.points.is_sorted_by(|a, b| a.0 <= b.0);
-                        rule(sorted, || format!("points of {name:?} out of order"), "points from left to right")?;
+                        rule(
+                            sorted,
+                            || format!("points of {name:?} out of order"),
+                            "points from left to right",
+                        )?;
                         let there = curve.best.is_none_or(|best| best < curve.points.len());
-                        rule(there, || format!("a best point of {name:?} that is not there"), "the index of a point")?;
+                        rule(
+                            there,
+                            || format!("a best point of {name:?} that is not there"),
+                            "the index of a point",
+                        )?;
                     }
                 }
                 Ok(())
@@ -54,10 +66,18 @@ impl Chart {
                 for series in &chart.series {
                     let name = &series.name;
                     let found = series.counts.len();
-                    rule(found == ranks, || format!("{found} ranks of {name:?}"), "as many ranks for every method")?;
+                    rule(
+                        found == ranks,
+                        || format!("{found} ranks of {name:?}"),
+                        "as many ranks for every method",
+                    )?;
                     let sum = series.counts.iter().try_fold(0u64, |sum, count| sum.checked_add(*count));
                     let enough = series.users > 0 && sum.is_some_and(|sum| sum <= series.users);
-                    rule(enough, || format!("{name:?} has more ranks than users, or no users"), "users of all ranks and none")?;
+                    rule(
+                        enough,
+                        || format!("{name:?} has more ranks than users, or no users"),
+                        "users of all ranks and none",
+                    )?;
                 }
                 Ok(())
             }
@@ -98,9 +118,10 @@ impl Chart {
                 });
                 [&mut chart.title].into_iter().chain(of_axis(&mut chart.x)).chain(panels).collect()
             }
-            Self::Ranks(chart) => {
-                [&mut chart.title].into_iter().chain(chart.series.iter_mut().map(|series| &mut series.name)).collect()
-            }
+            Self::Ranks(chart) => [&mut chart.title]
+                .into_iter()
+                .chain(chart.series.iter_mut().map(|series| &mut series.name))
+                .collect(),
             Self::Bins(chart) => [&mut chart.title, &mut chart.x_label]
                 .into_iter()
                 .chain(of_axis(&mut chart.axis))
@@ -141,5 +162,9 @@ fn estimate(name: &str, estimate: &Estimate) -> Result<(), Fault> {
     let ends = estimate.interval.unwrap_or((estimate.value, estimate.value));
     let finite = [estimate.value, ends.0, ends.1].into_iter().all(drawable);
     rule(finite, || format!("a value of {name:?} that is not finite or too large"), NUMBER)?;
-    rule(ends.0 <= ends.1, || format!("an interval of {name:?} that ends before it begins"), "the lower end first")
+    rule(
+        ends.0 <= ends.1,
+        || format!("an interval of {name:?} that ends before it begins"),
+        "the lower end first",
+    )
 }

@@ -15,16 +15,25 @@ pub(super) fn scene(chart: &Curves, stamp: Option<&str>) -> Scene {
     let points = || chart.panels.iter().flat_map(|panel| &panel.curves).flat_map(|curve| &curve.points);
     let low = points().map(|(x, _)| *x).fold(f64::INFINITY, f64::min);
     let high = points().map(|(x, _)| *x).fold(f64::NEG_INFINITY, f64::max);
-    let (low, high) = if low < high { (low, high) } else if low.is_finite() { (low - 1.0, low + 1.0) } else { (0.0, 1.0) };
+    let (low, high) = if low < high {
+        (low, high)
+    } else if low.is_finite() {
+        (low - 1.0, low + 1.0)
+    } else {
+        (0.0, 1.0)
+    };
     let height = if chart.panels.len() == 1 { 240.0 } else { 165.0 };
     // All panels begin at the same place, so that an epoch is below itself.
     let axes: Vec<Ticks> = chart.panels.iter().map(ticks).collect();
-    let widest = axes.iter().flat_map(|ticks| &ticks.labels).map(|label| font::width(label, SMALL)).fold(0.0, f64::max);
+    let widest = axes
+        .iter()
+        .flat_map(|ticks| &ticks.labels)
+        .map(|label| font::width(label, SMALL))
+        .fold(0.0, f64::max);
     let left = EDGE + widest + 8.0;
     let mut last = None;
     for (panel, ticks) in chart.panels.iter().zip(&axes) {
-        let mut plot = vertical(&mut scene, &panel.axis.heading(), ticks, top, height);
-        plot.left = left;
+        let plot = vertical(&mut scene, &panel.axis.heading(), ticks, top, height, Some(left));
         let x = Scale { low, high, from: left + 8.0, to: plot.right - 8.0 };
         for (at, curve) in panel.curves.iter().enumerate() {
             let places: Vec<_> = curve.points.iter().map(|(a, b)| (x.place(*a), plot.y.place(*b))).collect();
@@ -59,15 +68,14 @@ fn ticks(panel: &Panel) -> Ticks {
     if low > high { Ticks::covering(0.0, 1.0, 4) } else { Ticks::covering(low, high, 4) }
 }
 
-/// Rings around the best points, and the number of the one that was kept with the highest value, or the only one.
+/// Rings around the best points. They are open: seeds often end close to each other.
 fn best_points(scene: &mut Scene, panel: &Panel, x: &Scale, plot: &Plot) {
     let best = |curve: &Curve| curve.best.and_then(|best| curve.points.get(best)).copied();
     for (at, curve) in panel.curves.iter().enumerate() {
         let Some((a, b)) = best(curve) else { continue };
         let place = (x.place(a), plot.y.place(b));
-        scene.disc(place, 8.5, Ink::Text);
-        scene.disc(place, 7.0, Ink::Surface);
         scene.marker(place, 4.5, at);
+        scene.ring(place, 8.0, 1.5, Ink::Text);
     }
     if panel.curves.iter().any(|curve| curve.best.is_some()) {
         let y = plot.top - 10.0 - 7.0;

@@ -24,7 +24,13 @@ pub(super) enum Sample {
 }
 
 /// Title, stamp and legend; gives where the rest begins.
-pub(super) fn head(scene: &mut Scene, title: &str, stamp: Option<&str>, sample: Sample, names: &[&str]) -> f64 {
+pub(super) fn head(
+    scene: &mut Scene,
+    title: &str,
+    stamp: Option<&str>,
+    sample: Sample,
+    names: &[&str],
+) -> f64 {
     let room = Scene::WIDTH - 2.0 * EDGE;
     let mut y = EDGE;
     for line in font::wrap(title, TITLE, room, 2) {
@@ -73,13 +79,21 @@ pub(super) struct Plot {
     pub y: Scale,
 }
 
-/// The vertical axis with its grid, its label level above it, for data from `top` on that are `height` high.
-pub(super) fn vertical(scene: &mut Scene, label: &str, ticks: &Ticks, top: f64, height: f64) -> Plot {
+/// The vertical axis with its grid, its label level above it, for data from `top` on that are `height` high. The data begin at
+/// `left`, or beside the ticks.
+pub(super) fn vertical(
+    scene: &mut Scene,
+    label: &str,
+    ticks: &Ticks,
+    top: f64,
+    height: f64,
+    left: Option<f64>,
+) -> Plot {
     let label = font::fit(label, WORDS, Scene::WIDTH - 2.0 * EDGE);
     scene.text((EDGE, top + WORDS / 2.0), Anchor::Start, WORDS, Ink::Muted, label);
     let top = top + WORDS + 10.0;
     let widest = ticks.labels.iter().map(|label| font::width(label, SMALL)).fold(0.0, f64::max);
-    let left = EDGE + widest + 8.0;
+    let left = left.unwrap_or(EDGE + widest + 8.0);
     let right = Scene::WIDTH - EDGE;
     let y = Scale { low: ticks.low(), high: ticks.high(), from: top + height, to: top };
     for (value, label) in ticks.values.iter().zip(&ticks.labels) {

@@ -15,7 +15,8 @@ pub(super) fn scene(chart: &Intervals, stamp: Option<&str>) -> Scene {
     let (low, high) = range(all()).unwrap_or((0.0, 1.0));
     let ticks = Ticks::covering(low.min(0.0), high.max(0.0), 6);
 
-    let widest = |words: &mut dyn Iterator<Item = String>| words.map(|w| font::width(&w, WORDS)).fold(0.0, f64::max);
+    let widest =
+        |words: &mut dyn Iterator<Item = String>| words.map(|w| font::width(&w, WORDS)).fold(0.0, f64::max);
     let name_width = widest(&mut chart.rows.iter().map(|row| row.name.clone())).min(190.0);
     let values = all().map(|estimate| chart.axis.signed(estimate.value));
     let value_width = values.map(|words| font::width(&words, SMALL)).fold(0.0, f64::max);

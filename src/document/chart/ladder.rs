@@ -19,12 +19,14 @@ pub(super) fn scene(chart: &Ladder, stamp: Option<&str>) -> Scene {
         .enumerate()
         .map(|(at, rung)| {
             let before = at.checked_sub(1).map(|before| chart.rungs[before].estimate.value);
-            let gain = before.map_or_else(String::new, |before| chart.axis.signed(rung.estimate.value - before));
+            let gain =
+                before.map_or_else(String::new, |before| chart.axis.signed(rung.estimate.value - before));
             (chart.axis.number(rung.estimate.value), gain)
         })
         .collect();
     let value_width = labels.iter().map(|(value, _)| font::width(value, WORDS)).fold(0.0, f64::max);
-    let gain_width = labels.iter().map(|(_, gain)| font::width(gain, SMALL)).fold(font::width("gain", SMALL), f64::max);
+    let gain_width =
+        labels.iter().map(|(_, gain)| font::width(gain, SMALL)).fold(font::width("gain", SMALL), f64::max);
     let left = EDGE + name_width + 12.0;
     let right = Scene::WIDTH - EDGE - value_width - gain_width - 26.0;
     let value_right = right + 10.0 + value_width;

@@ -45,8 +45,10 @@ impl Scene {
         };
         let step = if series == 7 { 4.0 } else { 6.0 };
         for slope in slopes {
-            let ends = [left + slope * top, left + slope * bottom, right + slope * top, right + slope * bottom];
-            let (first, last) = ends.into_iter().fold((f64::MAX, f64::MIN), |(a, b), end| (a.min(end), b.max(end)));
+            let ends =
+                [left + slope * top, left + slope * bottom, right + slope * top, right + slope * bottom];
+            let (first, last) =
+                ends.into_iter().fold((f64::MAX, f64::MIN), |(a, b), end| (a.min(end), b.max(end)));
             let mut constant = first + step / 2.0;
             while constant < last {
                 self.hatch((left, right), (top, bottom), *slope, constant);
@@ -54,7 +56,7 @@ impl Scene {
             }
         }
         if matches!(series, 4 | 6) {
-            let mut level = bottom - 3.0;
+            let mut level = bottom - 2.0;
             while level > top {
                 self.line(&[(left, level), (right, level)], 1.0, Ink::Surface);
                 level -= if series == 4 { 5.0 } else { 2.5 };
@@ -113,6 +115,16 @@ impl Scene {
         if at % 2 == 0 {
             self.line(&dash, width, ink);
         }
+    }
+
+    /// A circle that is not filled.
+    pub(super) fn ring(&mut self, (x, y): Point, radius: f64, width: f64, ink: Ink) {
+        let corner = |at: u32| {
+            let angle = std::f64::consts::TAU * f64::from(at) / 32.0;
+            (x + radius * angle.cos(), y + radius * angle.sin())
+        };
+        // One corner more than once around, so that no end is seen.
+        self.line(&(0..=33).map(corner).collect::<Vec<_>>(), width, ink);
     }
 
     /// An interval: a line with a short stroke at each end.

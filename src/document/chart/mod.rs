@@ -20,8 +20,8 @@ mod scene;
 mod theme;
 
 pub use model::{
-    Axis, Bars, Bin, Bins, Chart, Curve, Curves, Estimate, IntervalRow, Intervals, Ladder, Panel, RankSeries, Ranks,
-    Rung, Series,
+    Axis, Bars, Bin, Bins, Chart, Curve, Curves, Estimate, IntervalRow, Intervals, Ladder, Panel, RankSeries,
+    Ranks, Rung, Series,
 };
 pub use scene::{Anchor, Ink, Scene, Shape, Text};
 pub use theme::{Rgb, SERIES, Theme, contrast};

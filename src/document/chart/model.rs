@@ -78,7 +78,11 @@ impl Axis {
     pub(super) fn number(&self, value: f64) -> String {
         // Not "-0.00".
         let text = format!("{value:.*}", usize::from(self.decimals));
-        if text.trim_matches(['-', '0', '.']).is_empty() { text.replace('-', "") } else { text.replace('-', "−") }
+        if text.trim_matches(['-', '0', '.']).is_empty() {
+            text.replace('-', "")
+        } else {
+            text.replace('-', "−")
+        }
     }
 
     pub(super) fn signed(&self, value: f64) -> String {
@@ -271,15 +275,30 @@ impl Chart {
             ),
             Self::Intervals(chart) => {
                 let rows = chart.rows.iter().map(|row| {
-                    let values = row.values.iter().flatten().map(|estimate| chart.axis.signed(estimate.value));
+                    let values =
+                        row.values.iter().flatten().map(|estimate| chart.axis.signed(estimate.value));
                     format!("{} {}", row.name, values.collect::<Vec<_>>().join(" / "))
                 });
                 let rows: Vec<String> = rows.collect();
-                format!("{}. {}, {}: {}.", chart.title, chart.axis.heading(), listed(chart.series.iter().map(String::as_str).collect()), rows.join(", "))
+                format!(
+                    "{}. {}, {}: {}.",
+                    chart.title,
+                    chart.axis.heading(),
+                    listed(chart.series.iter().map(String::as_str).collect()),
+                    rows.join(", ")
+                )
             }
             Self::Ladder(chart) => {
-                let rungs = chart.rungs.iter().map(|rung| format!("{} {}", rung.name, chart.axis.number(rung.estimate.value)));
-                format!("{}. {}: {}.", chart.title, chart.axis.heading(), rungs.collect::<Vec<_>>().join(", "))
+                let rungs = chart
+                    .rungs
+                    .iter()
+                    .map(|rung| format!("{} {}", rung.name, chart.axis.number(rung.estimate.value)));
+                format!(
+                    "{}. {}: {}.",
+                    chart.title,
+                    chart.axis.heading(),
+                    rungs.collect::<Vec<_>>().join(", ")
+                )
             }
             Self::Curves(chart) => {
                 let panels = chart.panels.iter().map(|panel| {

@@ -4,7 +4,6 @@ use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontDesc, FontStyle, RGBColor, ShapeStyle, TextStyle};
 
-
 use super::font;
 use super::scene::{Anchor, Ink, Point, Scene, Shape};
 use super::theme::Theme;
@@ -46,11 +45,13 @@ pub(super) fn png(scene: &Scene, theme: Theme) -> Vec<u8> {
     let fold = GRID as usize / PIXELS;
     let (wide, tall) = (width as usize / fold, height as usize / fold);
     let mut small = Vec::with_capacity(wide * tall * 3);
-    for row in 0..tall {
+    let line = width as usize * 3;
+    for rows in pixels.chunks_exact(line * fold) {
         for column in 0..wide {
             for channel in 0..3 {
-                let at = |y: usize, x: usize| (((row * fold + y) * width as usize) + column * fold + x) * 3 + channel;
-                let sum: usize = (0..fold * fold).map(|cell| usize::from(pixels[at(cell / fold, cell % fold)])).sum();
+                let first = column * fold * 3 + channel;
+                let cells = (0..fold).flat_map(|y| (0..fold).map(move |x| first + y * line + x * 3));
+                let sum: usize = cells.map(|at| usize::from(rows[at])).sum();
                 small.push((sum / (fold * fold)) as u8);
             }
         }
@@ -63,6 +64,7 @@ fn encode(pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
     encoder.set_pixel_dims(Some(png::PixelDimensions {
         // 192 dots an inch: 640 units are six and two thirds inches.
         xppu: 7559,

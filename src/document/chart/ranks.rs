@@ -17,7 +17,7 @@ pub(super) fn scene(chart: &Ranks, stamp: Option<&str>) -> Scene {
     let share = |count: u64, users: u64| 100.0 * count as f64 / users as f64;
     let all = chart.series.iter().flat_map(|s| s.counts.iter().map(|count| share(*count, s.users)));
     let ticks = Ticks::covering(0.0, all.fold(0.0, f64::max), 5);
-    let plot = vertical(&mut scene, "users (%)", &ticks, top, 230.0);
+    let plot = vertical(&mut scene, "users (%)", &ticks, top, 230.0, None);
     let slot = (plot.right - plot.left) / ranks as f64;
     let middle = |rank: usize| plot.left + (rank as f64 + 0.5) * slot;
     let bar = slot * 0.84 / chart.series.len() as f64;

@@ -75,7 +75,9 @@ impl Theme {
 
     /// Every role.
     pub fn inks() -> impl Iterator<Item = Ink> {
-        [Ink::Text, Ink::Muted, Ink::Grid, Ink::Surface, Ink::Alarm].into_iter().chain((0..SERIES).map(Ink::Series))
+        [Ink::Text, Ink::Muted, Ink::Grid, Ink::Surface, Ink::Alarm]
+            .into_iter()
+            .chain((0..SERIES).map(Ink::Series))
     }
 }
 

@@ -121,7 +121,8 @@ fn drawing(figure: &Figure, stamp: Option<&str>) -> Markup {
 }
 
 fn list(facts: &Facts) -> Markup {
-    let entries = html! { dl { @for (name, value) in &facts.entries { dt { (name) } dd { (prose(value)) } } } };
+    let entries =
+        html! { dl { @for (name, value) in &facts.entries { dt { (name) } dd { (prose(value)) } } } };
     match &facts.folded {
         Some(heading) => html! { details.fold { summary { (heading) } (entries) } },
         None => entries,

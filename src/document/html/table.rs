@@ -159,10 +159,12 @@ fn choices(table: &Table) -> Vec<(String, String, BTreeSet<&str>)> {
     let few = |values: &BTreeSet<&str>| (2..=12).contains(&values.len()) && values.len() < table.rows.len();
     let groups: BTreeSet<&str> = table.rows.iter().filter_map(|row| row.group.as_deref()).collect();
     let groups = ("group".to_owned(), "Group".to_owned(), groups);
-    let columns = table.columns.iter().enumerate().filter(|(_, column)| column.kind == Kind::Text).map(|(at, column)| {
-        let values = table.rows.iter().map(|row| row.cells[at].text.as_str()).collect();
-        (at.to_string(), column.heading(), values)
-    });
+    let columns = table.columns.iter().enumerate().filter(|(_, column)| column.kind == Kind::Text).map(
+        |(at, column)| {
+            let values = table.rows.iter().map(|row| row.cells[at].text.as_str()).collect();
+            (at.to_string(), column.heading(), values)
+        },
+    );
     std::iter::once(groups).chain(columns).filter(|(_, _, values)| few(values)).collect()
 }
 

@@ -27,9 +27,9 @@ fn variable(ink: Ink) -> String {
 
 /// Names and colours of a scheme.
 pub(super) fn colours(theme: Theme) -> Vec<(String, Rgb)> {
-    let page = PAGE.iter().map(|(name, light, dark)| {
-        (format!("--{name}"), if theme == Theme::Light { *light } else { *dark })
-    });
+    let page = PAGE
+        .iter()
+        .map(|(name, light, dark)| (format!("--{name}"), if theme == Theme::Light { *light } else { *dark }));
     Theme::inks().map(|ink| (variable(ink), theme.colour(ink))).chain(page).collect()
 }
 

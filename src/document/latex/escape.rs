@@ -76,9 +76,12 @@ fn character(character: char) -> String {
         ' '..='~' => return character.to_string(),
         // What inputenc and T1 know between them; the rest of these blocks they do not.
         'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ' => return character.to_string(),
-        'ą' | 'Ą' | 'ć' | 'Ć' | 'č' | 'Č' | 'ď' | 'Ď' | 'ę' | 'Ę' | 'ě' | 'Ě' | 'ğ' | 'Ğ' | 'ı' | 'İ' | 'ł' | 'Ł' | 'ń'
-        | 'Ń' | 'ň' | 'Ň' | 'ő' | 'Ő' | 'œ' | 'Œ' | 'ř' | 'Ř' | 'ś' | 'Ś' | 'š' | 'Š' | 'ş' | 'Ş' | 'ţ' | 'Ţ' | 'ť' | 'Ť'
-        | 'ů' | 'Ů' | 'ű' | 'Ű' | 'ź' | 'Ź' | 'ž' | 'Ž' | 'ż' | 'Ż' => return character.to_string(),
+        'ą' | 'Ą' | 'ć' | 'Ć' | 'č' | 'Č' | 'ď' | 'Ď' | 'ę' | 'Ę' | 'ě' | 'Ě' | 'ğ' | 'Ğ' | 'ı' | 'İ'
+        | 'ł' | 'Ł' | 'ń' | 'Ń' | 'ň' | 'Ň' | 'ő' | 'Ő' | 'œ' | 'Œ' | 'ř' | 'Ř' | 'ś' | 'Ś' | 'š' | 'Š'
+        | 'ş' | 'Ş' | 'ţ' | 'Ţ' | 'ť' | 'Ť' | 'ů' | 'Ů' | 'ű' | 'Ű' | 'ź' | 'Ź' | 'ž' | 'Ž' | 'ż' | 'Ż' =>
+        {
+            return character.to_string();
+        }
         other => return format!("{{[}}U+{:04X}{{]}}", u32::from(other)),
     };
     command.to_owned()

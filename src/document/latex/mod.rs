@@ -104,7 +104,11 @@ fn prose(prose: &Prose) -> String {
         Span::Link { text, url } if url.starts_with('#') => escape(text),
         // A paper that takes a table may not load hyperref.
         Span::Link { text, url } => {
-            format!("\\ifdefined\\href\\href{{{}}}{{{text}}}\\else{{{text}}}\\fi{{}}", escape_url(url), text = escape(text))
+            format!(
+                "\\ifdefined\\href\\href{{{}}}{{{text}}}\\else{{{text}}}\\fi{{}}",
+                escape_url(url),
+                text = escape(text)
+            )
         }
     };
     prose.0.iter().map(span).collect()

@@ -35,7 +35,8 @@ pub(in crate::document) fn float(table: &Table, stamp: Option<&str>) -> String {
         } else if row.rule && at > 0 {
             text.push_str("\\midrule\n");
         }
-        let cells: Vec<String> = row.cells.iter().enumerate().map(|(at, cell)| in_row(cell, row, at)).collect();
+        let cells: Vec<String> =
+            row.cells.iter().enumerate().map(|(at, cell)| in_row(cell, row, at)).collect();
         let _ = writeln!(text, "{} \\\\", cells.join(" & "));
     }
     text.push_str("\\bottomrule\n\\end{tabular}}\n");
@@ -106,7 +107,10 @@ fn notes(table: &Table) -> Vec<String> {
         notes.push(format!("\\textbf{{Bold}}: best{second}."));
     }
     for note in &table.notes {
-        let mark = note.mark.as_deref().map_or_else(String::new, |mark| format!("\\textsuperscript{{{}}} ", escape(mark)));
+        let mark = note
+            .mark
+            .as_deref()
+            .map_or_else(String::new, |mark| format!("\\textsuperscript{{{}}} ", escape(mark)));
         notes.push(format!("{mark}{}", prose(&note.text)));
     }
     notes

@@ -50,7 +50,9 @@ fn complaints(browser: &Browser) {
     let said: Vec<&Value> = browser
         .events
         .iter()
-        .filter(|event| ["Log.entryAdded", "Runtime.exceptionThrown"].iter().any(|method| event["method"] == *method))
+        .filter(|event| {
+            ["Log.entryAdded", "Runtime.exceptionThrown"].iter().any(|method| event["method"] == *method)
+        })
         .collect();
     assert!(said.is_empty(), "{said:?}");
 }
@@ -76,7 +78,10 @@ fn sorts(browser: &mut Browser) {
     browser.value(&format!("{button}.focus()"));
     browser.key("Enter", 13, "\r");
     assert_eq!(browser.value(&sorted), "ascending");
-    assert_eq!(names(browser, "overall"), ["Random", "PALR", "Popularity", "LRURec", "LlamaRec, 8-bit", "LlamaRec"]);
+    assert_eq!(
+        names(browser, "overall"),
+        ["Random", "PALR", "Popularity", "LRURec", "LlamaRec, 8-bit", "LlamaRec"]
+    );
     browser.key("Enter", 13, "\r");
     assert_eq!(browser.value(&sorted), Value::Null);
     assert_eq!(names(browser, "overall"), AS_IT_WAS);
@@ -89,7 +94,10 @@ fn sorts(browser: &mut Browser) {
     browser.value(&format!("{first}.click()"));
     // Groups of rows stay together.
     browser.value("document.querySelector('#improvement-table th[data-column=\"1\"] button').click()");
-    assert_eq!(names(browser, "improvement-table"), ["Recall@5", "NDCG@5", "MRR@5", "Recall@5", "NDCG@5", "MRR@5"]);
+    assert_eq!(
+        names(browser, "improvement-table"),
+        ["Recall@5", "NDCG@5", "MRR@5", "Recall@5", "NDCG@5", "MRR@5"]
+    );
 }
 
 fn filters(browser: &mut Browser) {
@@ -100,7 +108,9 @@ fn filters(browser: &mut Browser) {
     browser.key("Escape", 27, "");
     assert_eq!(names(browser, "overall"), AS_IT_WAS);
     let choose = |value: &str| {
-        format!("(() => {{ const s = document.querySelector('#overall select'); s.value = '{value}'; s.dispatchEvent(new Event('change')); }})()")
+        format!(
+            "(() => {{ const s = document.querySelector('#overall select'); s.value = '{value}'; s.dispatchEvent(new Event('change')); }})()"
+        )
     };
     browser.value(&choose("=baseline"));
     assert_eq!(names(browser, "overall"), ["Random", "Popularity"]);
@@ -142,14 +152,16 @@ fn narrow(browser: &mut Browser) {
 
 /// Pictures for people, where they are wanted.
 fn look(browser: &mut Browser) {
-    let Some(folder) = std::env::var_os("BENCH_LOOK") else { return };
+    let Some(folder) = std::env::var_os("DOCUMENT_SAMPLES") else { return };
     browser.value("localStorage.clear(), delete document.documentElement.dataset.scheme");
     for width in [1280, 375] {
         for scheme in ["light", "dark"] {
             browser.screen(width, 900, scheme);
             let picture = browser.call("Page.captureScreenshot", json!({"captureBeyondViewport": true}));
-            let bytes = base64::engine::general_purpose::STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
-            std::fs::write(std::path::Path::new(&folder).join(format!("page-{width}-{scheme}.png")), bytes).unwrap();
+            let bytes =
+                base64::engine::general_purpose::STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
+            std::fs::write(std::path::Path::new(&folder).join(format!("page-{width}-{scheme}.png")), bytes)
+                .unwrap();
         }
     }
 }

@@ -31,7 +31,9 @@ fn no_words_overlap_or_leave_the_picture_in_any_kind() {
 
 #[test]
 fn every_series_of_every_kind_is_named_in_the_picture() {
-    for (name, series) in [("bars", "LlamaRec, tuned"), ("intervals", "Beauty"), ("ladder", "zero-shot"), ("curves", "seed 46")] {
+    for (name, series) in
+        [("bars", "LlamaRec, tuned"), ("intervals", "Beauty"), ("ladder", "zero-shot"), ("curves", "seed 46")]
+    {
         let chart = sample::charts().into_iter().find(|(kind, _)| *kind == name).unwrap().1;
         let scene = chart.scene(None);
         assert_eq!(scene.texts().filter(|text| text.words == series).count(), 1, "{name}");
@@ -69,11 +71,15 @@ fn the_first_four_series_stay_apart_for_red_and_green_blind_eyes() {
     for theme in [Theme::Light, Theme::Dark] {
         for protan in [false, true] {
             let seen: Vec<[f64; 3]> = (0..4)
-                .map(|at| dichromat(theme.colour(Ink::Series(at)), protan).map(|light| light.max(0.0).powf(1.0 / 2.2)))
+                .map(|at| {
+                    dichromat(theme.colour(Ink::Series(at)), protan)
+                        .map(|light| light.max(0.0).powf(1.0 / 2.2))
+                })
                 .collect();
             for a in 0..4 {
                 for b in a + 1..4 {
-                    let distance: f64 = seen[a].iter().zip(seen[b]).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
+                    let distance: f64 =
+                        seen[a].iter().zip(seen[b]).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
                     assert!(distance > 0.1, "{theme:?} protan {protan}: {a} and {b} are {distance:.3} apart");
                 }
             }

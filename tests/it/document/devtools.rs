@@ -25,17 +25,26 @@ pub struct Browser {
 impl Browser {
     /// A browser with an empty page, or `None` (said so) where there is no browser.
     pub fn start() -> Option<Self> {
-        let named = std::env::var("BENCH_BROWSER").ok();
+        let named = std::env::var("DOCUMENT_BROWSER").ok();
         let names = named.iter().map(String::as_str).chain(["chromium", "chromium-browser", "google-chrome"]);
-        let found = |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
+        let found =
+            |name: &&str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
         let Some(name) = names.into_iter().find(found) else {
-            println!("skipped: there is no chromium (Debian: chromium), and BENCH_BROWSER names no browser");
+            println!(
+                "skipped: there is no chromium (Debian: chromium), and DOCUMENT_BROWSER names no browser"
+            );
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
         let mut child = Command::new("sh")
             .args(["-c", "exec \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null", "sh", name])
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"])
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+            ])
             .args(["--disable-background-networking", "--remote-debugging-pipe"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::piped())
@@ -57,7 +66,8 @@ impl Browser {
             }
         });
         let session = String::new();
-        let mut browser = Self { child, input, output, session, next: 0, events: Vec::new(), _profile: profile };
+        let mut browser =
+            Self { child, input, output, session, next: 0, events: Vec::new(), _profile: profile };
         let target = browser.call("Target.createTarget", json!({"url": "about:blank"}))["targetId"].clone();
         let attached = browser.call("Target.attachToTarget", json!({"targetId": target, "flatten": true}));
         browser.session = attached["sessionId"].as_str().unwrap().to_owned();

@@ -12,22 +12,43 @@ pub fn hostile() -> Document {
     let mut document = Document::new(HOSTILE);
     document.stamp = Some(HOSTILE.to_owned());
     document.warnings = vec![HOSTILE.into()];
-    let mut table = Table::new("t", HOSTILE, vec![Column::text(HOSTILE), Column::number(HOSTILE).unit(HOSTILE)])
-        .group(HOSTILE, 2)
-        .row(Row::new(vec![Cell::text(HOSTILE).footnote(HOSTILE), Cell::number(HOSTILE, 0.1)]).group(HOSTILE).tag(HOSTILE))
-        .row(Row::new(vec![Cell::text(HOSTILE).significance(HOSTILE), Cell::number("1", 0.2).spread(HOSTILE, 1.0)]).group("g"))
-        .footnote(HOSTILE, HOSTILE);
+    let mut table =
+        Table::new("t", HOSTILE, vec![Column::text(HOSTILE), Column::number(HOSTILE).unit(HOSTILE)])
+            .group(HOSTILE, 2)
+            .row(
+                Row::new(vec![Cell::text(HOSTILE).footnote(HOSTILE), Cell::number(HOSTILE, 0.1)])
+                    .group(HOSTILE)
+                    .tag(HOSTILE),
+            )
+            .row(
+                Row::new(vec![
+                    Cell::text(HOSTILE).significance(HOSTILE),
+                    Cell::number("1", 0.2).spread(HOSTILE, 1.0),
+                ])
+                .group("g"),
+            )
+            .footnote(HOSTILE, HOSTILE);
     table.columns[1].better = Some(Better::Higher);
     let Chart::Ladder(mut ladder) = sample::ladder() else { unreachable!() };
     ladder.title = HOSTILE.to_owned();
     ladder.axis.label = HOSTILE.to_owned();
     ladder.rungs[1].name = HOSTILE.to_owned();
     let section = Section::new(HOSTILE)
-        .with(Prose::new(HOSTILE).emphasis(HOSTILE).strong(HOSTILE).code(HOSTILE).link(HOSTILE, "https://a.test/?q=<\">"))
+        .with(
+            Prose::new(HOSTILE)
+                .emphasis(HOSTILE)
+                .strong(HOSTILE)
+                .code(HOSTILE)
+                .link(HOSTILE, "https://a.test/?q=<\">"),
+        )
         .with(table.mark(Competition::Table))
         .with(Figure { id: "f".to_owned(), caption: HOSTILE.into(), chart: Chart::Ladder(ladder) })
         .with(Facts { folded: Some(HOSTILE.to_owned()), entries: vec![(HOSTILE.to_owned(), HOSTILE.into())] })
-        .with(Code { heading: HOSTILE.to_owned(), language: HOSTILE.to_owned(), text: format!("{HOSTILE}\n```\n\\end{{verbatim}}\n") });
+        .with(Code {
+            heading: HOSTILE.to_owned(),
+            language: HOSTILE.to_owned(),
+            text: format!("{HOSTILE}\n```\n\\end{{verbatim}}\n"),
+        });
     document.with(section)
 }
 
@@ -63,7 +84,9 @@ fn no_format_has_a_character_that_acts() {
         texts.push(String::from_utf8(file.bytes).expect("UTF-8"));
     }
     for text in texts {
-        let acting = text.chars().find(|c| (c.is_control() && !"\n\t".contains(*c)) || "\u{202E}\u{200B}\u{2028}".contains(*c));
+        let acting = text
+            .chars()
+            .find(|c| (c.is_control() && !"\n\t".contains(*c)) || "\u{202E}\u{200B}\u{2028}".contains(*c));
         assert_eq!(acting, None);
     }
     let plain = terminal(&document, TerminalStyle::default());
@@ -75,7 +98,11 @@ fn every_table_figure_and_page_carries_the_stamp() {
     let document = sample::document().check().unwrap();
     for file in files(&document, "r").iter().filter(|file| !file.path.ends_with(".png")) {
         let text = String::from_utf8_lossy(&file.bytes);
-        let stamp = if file.path.ends_with("tex") { sample::STAMP.replace('-', "{-}") } else { sample::STAMP.to_owned() };
+        let stamp = if file.path.ends_with("tex") {
+            sample::STAMP.replace('-', "{-}")
+        } else {
+            sample::STAMP.to_owned()
+        };
         assert!(text.contains(&stamp), "{}", file.path);
     }
     let page = html(&document);
@@ -103,12 +130,19 @@ fn csv_names_columns_by_group_and_gives_what_cells_bear() {
     let document = Document::new("d")
         .with(
             Section::new("s").with(
-                Table::new("t", "", vec![Column::text("Method"), Column::number("MRR").unit("%").better(Better::Higher)])
-                    .group("", 1)
-                    .group("ML", 1)
-                    .row(vec![Cell::text("a, \"b\""), Cell::number("0.3", 0.1 + 0.2).spread("0.01", 0.012).significance("a")])
-                    .row(Row::new(vec![Cell::text("=1+1"), Cell::none()]).tag("published"))
-                    .mark(Competition::Table),
+                Table::new(
+                    "t",
+                    "",
+                    vec![Column::text("Method"), Column::number("MRR").unit("%").better(Better::Higher)],
+                )
+                .group("", 1)
+                .group("ML", 1)
+                .row(vec![
+                    Cell::text("a, \"b\""),
+                    Cell::number("0.3", 0.1 + 0.2).spread("0.01", 0.012).significance("a"),
+                ])
+                .row(Row::new(vec![Cell::text("=1+1"), Cell::none()]).tag("published"))
+                .mark(Competition::Table),
             ),
         )
         .check()
@@ -127,11 +161,16 @@ fn csv_names_columns_by_group_and_gives_what_cells_bear() {
 #[test]
 fn a_table_in_a_terminal_lines_up_and_says_its_marks_without_colour() {
     let score = |value: f64| Cell::number(format!("{value:.4}"), value);
-    let table = Table::new("t", "Results", vec![Column::text("Method"), Column::number("MRR").better(Better::Higher)])
-        .row(vec![Cell::text("one"), score(0.5).significance("a").spread("0.01", 0.01)])
-        .row(vec![Cell::text("two"), score(0.25)])
-        .note("n = 3");
-    let document = Document::new("d").with(Section::new("s").with(table.mark(Competition::Table))).check().unwrap();
+    let table = Table::new(
+        "t",
+        "Results",
+        vec![Column::text("Method"), Column::number("MRR").better(Better::Higher)],
+    )
+    .row(vec![Cell::text("one"), score(0.5).significance("a").spread("0.01", 0.01)])
+    .row(vec![Cell::text("two"), score(0.25)])
+    .note("n = 3");
+    let document =
+        Document::new("d").with(Section::new("s").with(table.mark(Competition::Table))).check().unwrap();
     assert_eq!(
         terminal(&document, TerminalStyle::default()),
         "d\n\ns\nResults\n-------------------------\nMethod                MRR\n-------------------------\n\

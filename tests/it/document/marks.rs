@@ -48,7 +48,8 @@ fn unranked_rows_and_other_groups_stay_out_of_the_competition() {
 
 #[test]
 fn a_row_of_methods_is_marked_from_left_to_right() {
-    let row = Row::new(vec![Cell::text("MRR"), Cell::number("1", 1.0), Cell::number("2", 2.0)]).better(Better::Lower);
+    let row = Row::new(vec![Cell::text("MRR"), Cell::number("1", 1.0), Cell::number("2", 2.0)])
+        .better(Better::Lower);
     let columns = vec![Column::text("metric"), Column::number("a"), Column::number("b")];
     let table = Table::new("t", "", columns).row(row).mark(Competition::Table);
     let marks: Vec<_> = table.rows[0].cells.iter().map(|cell| cell.mark).collect();

@@ -85,10 +85,25 @@ pub fn overall() -> Table {
     .group("Beauty", 3)
     .row(row("Random", "baseline", [0.0021, 0.0031, 0.0066, 0.0002, 0.0003, 0.0008]))
     .row(row("Popularity", "baseline", [0.0312, 0.0456, 0.0918, 0.0041, 0.0062, 0.0129]))
-    .row(row("LRURec", "retriever", [0.043_123_4, 0.065_812_3, 0.140_912_1, 0.037_14, 0.046_01, 0.073_21]).rule())
-    .row(row("LlamaRec", "ranker", [0.066_812_3, 0.085_524_1, 0.147_537_2, 0.040_12, 0.050_23, 0.081_01]).rule())
-    .row(row("LlamaRec, 8-bit", "ranker", [0.066_812_3, 0.084_900_2, 0.147_537_2, 0.039_98, 0.050_11, 0.080_02]))
-    .row(row("PALR", "ranker", [0.041, 0.0446, 0.0721, 0.031, 0.0446, 0.0721]).tag("published").unranked().rule());
+    .row(
+        row("LRURec", "retriever", [0.043_123_4, 0.065_812_3, 0.140_912_1, 0.037_14, 0.046_01, 0.073_21])
+            .rule(),
+    )
+    .row(
+        row("LlamaRec", "ranker", [0.066_812_3, 0.085_524_1, 0.147_537_2, 0.040_12, 0.050_23, 0.081_01])
+            .rule(),
+    )
+    .row(row(
+        "LlamaRec, 8-bit",
+        "ranker",
+        [0.066_812_3, 0.084_900_2, 0.147_537_2, 0.039_98, 0.050_11, 0.080_02],
+    ))
+    .row(
+        row("PALR", "ranker", [0.041, 0.0446, 0.0721, 0.031, 0.0446, 0.0721])
+            .tag("published")
+            .unranked()
+            .rule(),
+    );
     for (row, letters) in [(3, "ab"), (4, "a")] {
         for cell in &mut table.rows[row].cells[2..] {
             let spread = cell.value.unwrap_or(0.0) * 0.031_25;
@@ -117,10 +132,18 @@ pub fn wide() -> Table {
         ],
     );
     for (group, scale) in [("ML-100K", 1.0), ("Beauty", 0.5)] {
-        for (name, a, b) in [("MRR@5", 0.0358, 0.0611), ("NDCG@5", 0.0479, 0.0715), ("Recall@5", 0.0852, 0.0852)] {
+        for (name, a, b) in
+            [("MRR@5", 0.0358, 0.0611), ("NDCG@5", 0.0479, 0.0715), ("Recall@5", 0.0852, 0.0852)]
+        {
             let (a, b) = (a * scale, b * scale);
             let gain = 100.0 * (b - a) / a;
-            let mut row = Row::new(vec![Cell::text(name), score(a), score(b), Cell::number(format!("{gain:+.2}"), gain)]).group(group);
+            let mut row = Row::new(vec![
+                Cell::text(name),
+                score(a),
+                score(b),
+                Cell::number(format!("{gain:+.2}"), gain),
+            ])
+            .group(group);
             row.cells[1].mark = marks(&[Some(a), Some(b)], Better::Higher)[0];
             row.cells[2].mark = marks(&[Some(a), Some(b)], Better::Higher)[1];
             table = table.row(row);
@@ -138,7 +161,9 @@ pub fn bars() -> Chart {
     Chart::Bars(Bars {
         title: "Overall metrics, ML-100K".to_owned(),
         axis: Axis::new("metric on the test split", 3),
-        categories: ["MRR@5", "NDCG@5", "Recall@5", "MRR@10", "NDCG@10", "Recall@10"].map(str::to_owned).to_vec(),
+        categories: ["MRR@5", "NDCG@5", "Recall@5", "MRR@10", "NDCG@10", "Recall@10"]
+            .map(str::to_owned)
+            .to_vec(),
         series: vec![
             series("LRURec", &[0.036, 0.048, 0.085, 0.043, 0.066, 0.141], 0.012),
             series("LlamaRec, zero-shot", &[0.031, 0.042, 0.079, 0.040, 0.061, 0.137], 0.011),
@@ -171,7 +196,11 @@ pub fn intervals() -> Chart {
 pub fn ladder() -> Chart {
     let rung = |name: &str, value: f64, half: f64, bound| Rung {
         name: name.to_owned(),
-        estimate: if half > 0.0 { Estimate::within(value, value - half, value + half) } else { Estimate::exact(value) },
+        estimate: if half > 0.0 {
+            Estimate::within(value, value - half, value + half)
+        } else {
+            Estimate::exact(value)
+        },
         bound,
     };
     Chart::Ladder(Ladder {
@@ -206,7 +235,9 @@ pub fn curves() -> Chart {
         panels: vec![
             Panel {
                 axis: Axis::new("validation NDCG@10", 4),
-                curves: seeds.map(|seed| curve(seed, 0.01, 0.066 + f64::from(seed - 44) * 0.002, true)).to_vec(),
+                curves: seeds
+                    .map(|seed| curve(seed, 0.01, 0.066 + f64::from(seed - 44) * 0.002, true))
+                    .to_vec(),
             },
             Panel {
                 axis: Axis::new("training loss", 2),

@@ -60,3 +60,27 @@ pub(super) fn themed(svg: &str) -> String {
         svg.replace(&format!("\"{}\"", hex(Theme::Light.colour(ink))), &format!("\"var({})\"", variable(ink)))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::chart::contrast;
+
+    #[test]
+    fn the_page_has_the_contrast_that_wcag_aa_asks_for() {
+        for theme in [Theme::Light, Theme::Dark] {
+            let all = colours(theme);
+            let colour =
+                |name: &str| all.iter().find(|(known, _)| known == name).expect("a colour of this name").1;
+            // Words on either ground, and boxes and focus beside them (1.4.3, 1.4.11).
+            for ground in ["--surface", "--raised"] {
+                for (name, least) in
+                    [("--text", 4.5), ("--muted", 4.5), ("--link", 4.5), ("--control", 3.0), ("--focus", 3.0)]
+                {
+                    let found = contrast(colour(name), colour(ground));
+                    assert!(found >= least, "{theme:?}: {name} on {ground}: {found:.2}");
+                }
+            }
+        }
+    }
+}

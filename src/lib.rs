@@ -7,6 +7,7 @@ pub mod backbone;
 pub mod baseline;
 pub mod cli;
 pub mod data;
+pub mod document;
 pub mod eval;
 pub mod events;
 pub mod experiment;

@@ -4,6 +4,7 @@ mod baseline;
 mod cli;
 mod data;
 mod docs;
+mod document;
 mod eval;
 mod experiment;
 mod fetch;

@@ -3,6 +3,7 @@
 //! An experiment file says what is learnt from, by what, and with which seeds; [`pipeline`] runs it; the run store
 //! ([`run`]) keeps every result under the content that it depends on; [`report`] makes tables of what is stored.
 
+pub mod audit;
 pub mod backbone;
 pub mod baseline;
 pub mod cli;

@@ -19,6 +19,7 @@ Exit codes:
   96   an experiment file, its data or the set-up is invalid, or nothing of
        what was asked for can run on this machine
   100  a run failed
+  102  published numbers contradict each other, and --strict was given
   106  something could not run here, and --strict was given
   110  output could not be written
   130  interrupted; what was finished is kept";
@@ -90,6 +91,8 @@ pub enum Command {
     Report(Selection),
     /// Download the upstream files of datasets, and backbones from the Hugging Face hub
     Fetch(FetchArgs),
+    /// Find what published numbers give away and where they contradict each other
+    Audit(AuditArgs),
     /// List stored runs
     Ls,
     /// Print every setting of an experiment file, as a Markdown table
@@ -140,6 +143,20 @@ pub struct FetchArgs {
     /// Only print the addresses and where the files belong
     #[arg(long)]
     pub print: bool,
+}
+
+/// `bench audit`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct AuditArgs {
+    /// Files of published numbers, or folders of them [default: those that reports compare with]
+    #[arg(value_name = "FILES")]
+    pub files: Vec<PathBuf>,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Exit with 102 if there is a contradiction
+    #[arg(long)]
+    pub strict: bool,
 }
 
 fn parse_override(text: &str) -> Result<Override, String> {

@@ -18,6 +18,8 @@ pub enum Exit {
     Invalid = 96,
     /// A run failed.
     RunFailed = 100,
+    /// With `--strict`: published numbers contradict each other.
+    Contradiction = 102,
     /// With `--strict`: something was left out.
     Incomplete = 106,
     /// Output could not be written.

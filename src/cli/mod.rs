@@ -4,6 +4,7 @@
 //! standard output.
 
 mod args;
+mod audit;
 mod doctor;
 mod exit;
 mod fetch;
@@ -59,6 +60,7 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Plan(selection) => plan::plan(selection, common, &mut output),
         Command::Report(selection) => report::report(selection, common, &mut output),
         Command::Fetch(fetch) => fetch::fetch(fetch, common, &mut output),
+        Command::Audit(args) => audit::audit(args, common, &mut output),
         Command::Ls => ls::ls(common, &mut output),
         Command::Settings => output.print(&settings_markdown()).map(|()| Exit::Ok),
         Command::Doctor => doctor::doctor(common, &mut output),

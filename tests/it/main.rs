@@ -1,4 +1,5 @@
 //! The one integration-test binary: modules of sentences about behaviour.
+mod audit;
 mod backbone;
 mod baseline;
 mod cli;

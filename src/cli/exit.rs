@@ -56,7 +56,7 @@ impl From<Error> for Failure {
         let exit = match &error {
             error if error.is_output() => Exit::Output,
             error if error.is_interrupt() => Exit::Interrupted,
-            Error::Data(_) | Error::Baseline(_) | Error::Ambiguous { .. } => Exit::Invalid,
+            Error::Data(_) | Error::Baseline(_) | Error::Import(_) | Error::Ambiguous { .. } => Exit::Invalid,
             _ => Exit::RunFailed,
         };
         Self::new(exit, error)

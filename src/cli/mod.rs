@@ -7,8 +7,10 @@ mod args;
 mod audit;
 mod doctor;
 mod exit;
+mod export;
 mod fetch;
 mod format;
+mod import;
 mod interrupt;
 mod ls;
 mod output;
@@ -61,6 +63,8 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Report(selection) => report::report(selection, common, &mut output),
         Command::Fetch(fetch) => fetch::fetch(fetch, common, &mut output),
         Command::Audit(args) => audit::audit(args, common, &mut output),
+        Command::Export(args) => export::export(args, common, &mut output),
+        Command::Import(args) => import::import(args, common, &mut output),
         Command::Ls => ls::ls(common, &mut output),
         Command::Settings => output.print(&settings_markdown()).map(|()| Exit::Ok),
         Command::Doctor => doctor::doctor(common, &mut output),

@@ -8,6 +8,7 @@ mod docs;
 mod eval;
 mod experiment;
 mod fetch;
+mod import;
 mod nn;
 mod pretrain;
 mod prompt;

@@ -3,6 +3,8 @@
 mod audit;
 mod commands;
 mod end_to_end;
+mod export;
+mod import;
 mod interrupt;
 mod output;
 mod problems;

@@ -39,13 +39,13 @@ select_by = "ndcg@3"
 negatives = 4
 "#;
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     let place = Place::with(FILE);
     tiny::write(&place.path("model"), 5);
     place
 }
 
-fn results(place: &Place) -> Value {
+pub(super) fn results(place: &Place) -> Value {
     serde_json::from_str(&place.read("reports/ranked/results.json")).unwrap()
 }
 

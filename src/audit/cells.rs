@@ -44,7 +44,9 @@ impl<'a> Table<'a> {
 
     /// Whether the file says that its program averages batches.
     pub fn of_batches(&self) -> bool {
-        self.cells.iter().any(|cell| cell.row.tags.averaging == Some(crate::baseline::PaperAveraging::Batches))
+        self.cells
+            .iter()
+            .any(|cell| cell.row.tags.averaging == Some(crate::baseline::PaperAveraging::Batches))
     }
 
     /// A finding about some of its cells.
@@ -122,7 +124,9 @@ impl<'a> Cells<'a> {
         };
         self.tables
             .iter()
-            .filter(|other| other.scope == Scope::Overall && (other.dataset, other.split) == (table.dataset, table.split))
+            .filter(|other| {
+                other.scope == Scope::Overall && (other.dataset, other.split) == (table.dataset, table.split)
+            })
             .filter(|other| common(other) > 0)
             // The first of several.
             .min_by_key(|other| usize::MAX - common(other))
@@ -133,7 +137,8 @@ impl<'a> Cells<'a> {
         let mut first: BTreeMap<_, (&Table<'_>, Cell<'_>)> = BTreeMap::new();
         for table in &self.tables {
             for &cell in &table.cells {
-                let key = (table.dataset, table.split, table.scope, cell.row.method.as_str(), cell.row.metric);
+                let key =
+                    (table.dataset, table.split, table.scope, cell.row.method.as_str(), cell.row.metric);
                 let Some((other, earlier)) = first.get(&key) else {
                     first.insert(key, (table, cell));
                     continue;
@@ -142,7 +147,10 @@ impl<'a> Cells<'a> {
                 if a > d || c > b {
                     findings.push(Finding {
                         table: format!("{} and {}", other.name, table.name),
-                        numbers: format!("{} in line {}, {} here", earlier.row.printed, earlier.row.line, cell.row.printed),
+                        numbers: format!(
+                            "{} in line {}, {} here",
+                            earlier.row.printed, earlier.row.line, cell.row.printed
+                        ),
                         meaning: "The same number of the same method is printed with two values.".to_owned(),
                         ..table.finding(Severity::Contradiction, Check::Twice, &[cell])
                     });

@@ -64,7 +64,8 @@ fn again(claim: &Claim, cells: &Cells<'_>, others: &[Cells<'_>]) -> Option<Recom
             pairs.extend(here.or_else(elsewhere).map(|over| (*cell, over)));
         }
     }
-    let gains: Option<Vec<(f64, f64, f64)>> = pairs.iter().map(|(cell, over)| gain(cell.printed, over.printed)).collect();
+    let gains: Option<Vec<(f64, f64, f64)>> =
+        pairs.iter().map(|(cell, over)| gain(cell.printed, over.printed)).collect();
     let gains = gains.filter(|gains| !gains.is_empty())?;
     let mean = |of: fn(&(f64, f64, f64)) -> f64| gains.iter().map(of).sum::<f64>() / gains.len() as f64;
     let recomputed = mean(|gain| gain.0);
@@ -87,7 +88,12 @@ fn again(claim: &Claim, cells: &Cells<'_>, others: &[Cells<'_>]) -> Option<Recom
 }
 
 /// A number of another file over the same users.
-fn elsewhere<'a>(table: &Table<'_>, method: &str, metric: Metric, others: &'a [Cells<'a>]) -> Option<Cell<'a>> {
+fn elsewhere<'a>(
+    table: &Table<'_>,
+    method: &str,
+    metric: Metric,
+    others: &'a [Cells<'a>],
+) -> Option<Cell<'a>> {
     let same = |other: &&Table<'_>| {
         (other.dataset, other.split, other.scope) == (table.dataset, table.split, table.scope)
     };
@@ -125,10 +131,12 @@ fn tell(claim: &Claim, of: &Recomputed, findings: &mut Vec<Finding>) {
 
 /// Users outside of R add nothing, so a gain is the same over R and over all users.
 fn same_gain(file: &Baseline, cells: &Cells<'_>, findings: &mut Vec<Finding>) {
-    let scope = |claim: &Claim| tables(claim, cells).next().map(|table| (table.scope, table.split.to_owned()));
+    let scope =
+        |claim: &Claim| tables(claim, cells).next().map(|table| (table.scope, table.split.to_owned()));
     for (at, claim) in file.claims.iter().enumerate() {
         let Some((Scope::RankerOnly, split)) = scope(claim) else { continue };
-        for other in file.claims.iter().enumerate().filter(|(place, _)| *place != at).map(|(_, other)| other) {
+        for other in file.claims.iter().enumerate().filter(|(place, _)| *place != at).map(|(_, other)| other)
+        {
             let same = (&claim.dataset, &claim.metric, &claim.method, &claim.over)
                 == (&other.dataset, &other.metric, &other.method, &other.over);
             if !same || scope(other) != Some((Scope::Overall, split.clone())) {

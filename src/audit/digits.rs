@@ -135,7 +135,8 @@ impl Interval {
 
     /// The whole numbers h with h / n in it, from the first to the last; the first is larger if there is none.
     pub fn hits(self, n: i128) -> (i128, i128) {
-        let low = (self.low * n).div_euclid(self.scale) + i128::from((self.low * n).rem_euclid(self.scale) != 0);
+        let low =
+            (self.low * n).div_euclid(self.scale) + i128::from((self.low * n).rem_euclid(self.scale) != 0);
         let exact = (self.high * n).rem_euclid(self.scale) == 0;
         let high = (self.high * n).div_euclid(self.scale) - i128::from(self.open && exact);
         (low, high)

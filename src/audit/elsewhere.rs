@@ -7,7 +7,12 @@ use super::{Check, Finding, Severity};
 use crate::baseline::{Baseline, Scope};
 
 /// Compare with every paper that is older: a later one reran or copied the method.
-pub(super) fn elsewhere(file: &Baseline, cells: &Cells<'_>, others: &[&Baseline], findings: &mut Vec<Finding>) {
+pub(super) fn elsewhere(
+    file: &Baseline,
+    cells: &Cells<'_>,
+    others: &[&Baseline],
+    findings: &mut Vec<Finding>,
+) {
     for other in others.iter().filter(|other| other.paper.year <= file.paper.year) {
         let theirs = Cells::new(other);
         for table in &cells.tables {
@@ -29,12 +34,21 @@ fn find<'a>(theirs: &'a Cells<'a>, table: &Table<'_>, method: &str, cell: &Cell<
     theirs
         .tables
         .iter()
-        .filter(|other| (other.dataset, other.split) == (table.dataset, table.split) && same_users(other.scope, table.scope))
+        .filter(|other| {
+            (other.dataset, other.split) == (table.dataset, table.split)
+                && same_users(other.scope, table.scope)
+        })
         .find_map(|other| other.get(method, cell.row.metric))
 }
 
 /// A method whose numbers here are not those of its other paper.
-fn differing(table: &Table<'_>, method: &str, other: &Baseline, theirs: &Cells<'_>, findings: &mut Vec<Finding>) {
+fn differing(
+    table: &Table<'_>,
+    method: &str,
+    other: &Baseline,
+    theirs: &Cells<'_>,
+    findings: &mut Vec<Finding>,
+) {
     let pairs: Vec<(Cell<'_>, Cell<'_>)> = table
         .cells
         .iter()
@@ -56,13 +70,20 @@ fn differing(table: &Table<'_>, method: &str, other: &Baseline, theirs: &Cells<'
     let mean = relative.iter().sum::<f64>() / relative.len().max(1) as f64;
     let list: Vec<String> = pairs
         .iter()
-        .map(|(here, there)| format!("{} {} against {}", here.row.metric.short(), here.row.printed, there.row.printed))
+        .map(|(here, there)| {
+            format!("{} {} against {}", here.row.metric.short(), here.row.printed, there.row.printed)
+        })
         .collect();
     let cells: Vec<Cell<'_>> = pairs.iter().map(|(here, _)| *here).collect();
     findings.push(Finding {
         cells: format!("{method}, {} metrics", pairs.len()),
         numbers: format!("{mean:+.1} % on average; {}", list.join(", ")),
-        meaning: format!("{method} has other numbers in {} ({}), {}.", other.paper.id, other.paper.source, theirs_table(&pairs)),
+        meaning: format!(
+            "{method} has other numbers in {} ({}), {}.",
+            other.paper.id,
+            other.paper.source,
+            theirs_table(&pairs)
+        ),
         ..table.finding(Severity::Doubt, Check::Elsewhere, &cells)
     });
 }
@@ -72,7 +93,13 @@ fn theirs_table<'a>(pairs: &[(Cell<'_>, Cell<'a>)]) -> &'a str {
 }
 
 /// A method that is claimed to gain over another, and is below what the other's own paper prints.
-fn beaten(file: &Baseline, table: &Table<'_>, other: &Baseline, theirs: &Cells<'_>, findings: &mut Vec<Finding>) {
+fn beaten(
+    file: &Baseline,
+    table: &Table<'_>,
+    other: &Baseline,
+    theirs: &Cells<'_>,
+    findings: &mut Vec<Finding>,
+) {
     let claims = file.claims.iter().filter(|claim| claim.dataset == table.dataset);
     let claimed: BTreeSet<(&str, &str)> =
         claims.map(|claim| (claim.method.as_str(), claim.over.as_str())).collect();

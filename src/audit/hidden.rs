@@ -36,7 +36,8 @@ pub(super) fn hidden(
 /// The |R| that the file states must be one of those found, and its |U| that of the dataset table.
 fn stated(file: &Baseline, users: &HiddenUsers, findings: &mut Vec<Finding>) {
     for stated in &file.retrieved {
-        if (stated.dataset.as_str(), stated.split.as_str()) != (users.dataset.as_str(), users.split.as_str()) {
+        if (stated.dataset.as_str(), stated.split.as_str()) != (users.dataset.as_str(), users.split.as_str())
+        {
             continue;
         }
         let other_users = users.users.is_some_and(|found| found != stated.users);
@@ -127,13 +128,14 @@ impl<'a> Search<'a> {
                 findings.push(self.contradiction());
                 return None;
             }
-            // Of what is left, the |R| with which the other methods agree best.
-            same = self.settle(same, findings);
+            // The other methods are only told of: what they add outside of R is not known, so they narrow nothing.
+            self.settle(same.clone(), findings);
         }
         if any_recall && !self.table.of_batches() {
             findings.push(self.no_whole_number(&same));
         }
-        (!same.is_empty()).then(|| self.described(&same, "the numbers over all users are those over R times |R| / |U|"))
+        (!same.is_empty())
+            .then(|| self.described(&same, "the numbers over all users are those over R times |R| / |U|"))
     }
 
     fn is_tied(&self, cell: &Cell<'_>) -> bool {
@@ -213,7 +215,8 @@ impl<'a> Search<'a> {
     fn hits(&self, method: &str, metric: Metric, retrieved: u64, (way, other): Ways) -> (i128, i128) {
         let Some(cell) = self.table.get(method, metric) else { return (1, 0) };
         let (mut first, mut last) = interval(&cell, way).hits(i128::from(retrieved));
-        if let (Some(overall), Some(users)) = (self.overall.and_then(|of| of.get(method, metric)), self.users) {
+        if let (Some(overall), Some(users)) = (self.overall.and_then(|of| of.get(method, metric)), self.users)
+        {
             let (least, most) = interval(&overall, other).hits(i128::from(users));
             last = last.min(most);
             if self.tied.contains(&method) {
@@ -248,7 +251,8 @@ impl<'a> Search<'a> {
         let mut best: Option<(usize, u64, Ways)> = None;
         let mut counts: Vec<Vec<usize>> = Vec::new();
         for (ways, values) in &whole {
-            let of: Vec<usize> = values.iter().map(|retrieved| self.unequal(*retrieved, *ways).len()).collect();
+            let of: Vec<usize> =
+                values.iter().map(|retrieved| self.unequal(*retrieved, *ways).len()).collect();
             for (count, retrieved) in of.iter().zip(values) {
                 if best.is_none_or(|(least, ..)| *count < least) {
                     best = Some((*count, *retrieved, *ways));
@@ -312,7 +316,8 @@ impl<'a> Search<'a> {
             for cell in self.table.cells.iter().filter(|cell| cell.row.metric.kind == MetricKind::Recall) {
                 let (method, metric) = (&cell.row.method, cell.row.metric);
                 let of = agreeing.iter().map(|(ways, _)| self.hits(method, metric, only, *ways));
-                let ends = of.filter(|(first, last)| first <= last).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+                let ends =
+                    of.filter(|(first, last)| first <= last).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
                 hits.extend(ends.map(|(first, last)| (metric, method.clone(), first as u64, last as u64)));
             }
         }
@@ -346,14 +351,16 @@ impl<'a> Search<'a> {
             findings.push(Finding {
                 table: self.both(),
                 numbers: format!("|R| / |U| by {}", shares.iter().map(one).collect::<Vec<_>>().join("; ")),
-                meaning: "No share of ranked users leads from the numbers over R to those over all users.".to_owned(),
+                meaning: "No share of ranked users leads from the numbers over R to those over all users."
+                    .to_owned(),
                 ..self.table.finding(Severity::Contradiction, Check::Identity, &cells)
             });
         }
     }
 
     fn both(&self) -> String {
-        self.overall.map_or_else(|| self.table.name.to_owned(), |of| format!("{} and {}", self.table.name, of.name))
+        self.overall
+            .map_or_else(|| self.table.name.to_owned(), |of| format!("{} and {}", self.table.name, of.name))
     }
 
     /// No |R| leads from one table to the other.

@@ -228,5 +228,12 @@ pub fn audit(file: &Baseline, others: &[Baseline]) -> Audit {
     significance::significance(file, &cells, &hidden, &sizes, &mut findings);
     statistics::statistics(file, &mut findings);
     findings.sort_by(|a, b| (a.severity, a.line, a.check).cmp(&(b.severity, b.line, b.check)));
-    Audit { path: file.path.clone(), paper: file.paper.id.clone(), numbers: cells.len(), hidden, claims, findings }
+    Audit {
+        path: file.path.clone(),
+        paper: file.paper.id.clone(),
+        numbers: cells.len(),
+        hidden,
+        claims,
+        findings,
+    }
 }

@@ -37,14 +37,20 @@ pub(super) fn significance(
             Scope::Overall => sizes.users(table).map(|users| (users, None)),
             _ => hidden
                 .iter()
-                .find(|users| users.dataset == table.dataset && users.tables.first().is_some_and(|name| name == table.name))
+                .find(|users| {
+                    users.dataset == table.dataset
+                        && users.tables.first().is_some_and(|name| name == table.name)
+                })
                 .and_then(|users| Some((users.only()?, Some(users)))),
         };
         let Some((n, of)) = users else { continue };
         for (method, over) in pairs {
             for cell in table.cells.iter().filter(|cell| cell.row.method == method) {
                 let metric = cell.row.metric;
-                let Some(other) = table.get(over, metric).filter(|_| metric.kind == MetricKind::Recall) else { continue };
+                let Some(other) = table.get(over, metric).filter(|_| metric.kind == MetricKind::Recall)
+                else {
+                    continue;
+                };
                 let key = (table.dataset.to_owned(), method.to_owned(), over.to_owned(), metric);
                 if told.contains(&key) {
                     continue;

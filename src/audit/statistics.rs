@@ -34,7 +34,9 @@ pub(super) fn statistics(file: &Baseline, findings: &mut Vec<Finding>) {
                 );
             }
         }
-        if let (Some(users), Some(items), Some(interactions), Some(density)) = (users, items, interactions, density) {
+        if let (Some(users), Some(items), Some(interactions), Some(density)) =
+            (users, items, interactions, density)
+        {
             let matrix = (users.0 * items.0, users.1 * items.1);
             let by_count = (interactions.0 / matrix.1, interactions.1 / matrix.0.max(1.0));
             if apart(by_count, density) {

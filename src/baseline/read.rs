@@ -5,8 +5,8 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::toml_reader::{Reader, Section};
 use super::tags::tags;
+use super::toml_reader::{Reader, Section};
 use super::{Baseline, Claim, Paper, Problem, PublishedStatistics, Retrieved, Row, Scope, Tags};
 use crate::eval::{Metric, MetricKind};
 
@@ -44,9 +44,15 @@ pub(super) fn baseline(path: &Path, text: &str) -> Result<Baseline, Vec<Problem>
     }
     reader.problems.sort_by_key(|problem| problem.line);
     match paper {
-        Some(paper) if reader.problems.is_empty() => {
-            Ok(Baseline { path: path.to_owned(), paper, rows, retrieved, statistics, statistics_lines, claims })
-        }
+        Some(paper) if reader.problems.is_empty() => Ok(Baseline {
+            path: path.to_owned(),
+            paper,
+            rows,
+            retrieved,
+            statistics,
+            statistics_lines,
+            claims,
+        }),
         _ => Err(reader.problems),
     }
 }

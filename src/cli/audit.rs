@@ -21,7 +21,8 @@ pub fn audit(args: &AuditArgs, common: &Common, out: &mut Output) -> Result<Exit
     others.extend(known.into_iter().filter(|other| files.iter().all(|file| file.paper.id != other.paper.id)));
     let audits: Vec<Audit> = files.iter().map(|file| audit_file(file, &others)).collect();
     if args.json {
-        let text = serde_json::to_string_pretty(&audits).map_err(|error| Failure::new(Exit::Output, error))?;
+        let text =
+            serde_json::to_string_pretty(&audits).map_err(|error| Failure::new(Exit::Output, error))?;
         out.print(&text)?;
     } else {
         for (file, audited) in files.iter().zip(&audits) {
@@ -74,7 +75,8 @@ fn text(file: &Baseline, audited: &Audit, style: TerminalStyle) -> String {
     }
     let mut table = table(style, &["severity", "line", "where", "found"]);
     for finding in &audited.findings {
-        let place = format!("{}, {}\n{}\n{}", finding.dataset, finding.table, finding.check.name(), finding.cells);
+        let place =
+            format!("{}, {}\n{}\n{}", finding.dataset, finding.table, finding.check.name(), finding.cells);
         table.add_row([
             finding.severity.name().to_owned(),
             finding.line.to_string(),
@@ -113,11 +115,16 @@ fn users(hidden: &HiddenUsers) -> String {
         .digits
         .iter()
         .map(|(one, other)| match other {
-            Some(other) if other != one => format!("{} over R and {} over all users", one.name(), other.name()),
+            Some(other) if other != one => {
+                format!("{} over R and {} over all users", one.name(), other.name())
+            }
             _ => one.name().to_owned(),
         })
         .collect();
-    let only = if Digits::ALL.iter().any(|way| hidden.digits.iter().all(|(one, other)| one == way && other.is_none_or(|o| o == *way))) {
+    let only = if Digits::ALL
+        .iter()
+        .any(|way| hidden.digits.iter().all(|(one, other)| one == way && other.is_none_or(|o| o == *way)))
+    {
         "only if digits were "
     } else {
         "if digits were "

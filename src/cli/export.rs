@@ -56,7 +56,9 @@ pub fn export(args: &ExportArgs, common: &Common, out: &mut Output) -> Result<Ex
                     }
                 }
                 // One format is missing where several were asked for: the others are written.
-                Err(error @ export::Error::Nothing { .. }) if formats.len() > 1 => out.say(&format!("{experiment}: {error}"))?,
+                Err(error @ export::Error::Nothing { .. }) if formats.len() > 1 => {
+                    out.say(&format!("{experiment}: {error}"))?
+                }
                 Err(error) => fail(failure(error)),
             }
         }

@@ -87,7 +87,14 @@ fn format(args: &ImportArgs) -> Format {
 fn warnings(kept: &Kept, experiment: &Experiment) -> Vec<String> {
     let mut found = kept.warnings.clone();
     let longest = kept.cell.record.counts.longest;
-    let deepest = experiment.evaluation.cutoffs.iter().copied().chain([experiment.evaluation.candidates]).max().unwrap_or(0);
+    let deepest = experiment
+        .evaluation
+        .cutoffs
+        .iter()
+        .copied()
+        .chain([experiment.evaluation.candidates])
+        .max()
+        .unwrap_or(0);
     if longest < u64::from(deepest) {
         found.push(format!(
             "{}: the longest list has {longest} items; metrics at larger cutoffs, up to {deepest}, are those at {longest}",
@@ -114,16 +121,20 @@ fn tell(kept: &Kept, experiment: &Experiment, own: &[Finished], part: Part, out:
         let listings = Listing::of(Seed { retrieval: &seed.retrieval, ranking: seed.ranking.as_ref() });
         let read_out = seed.ranking.as_ref().map(|cell| cell.audit.read_out.as_str());
         let name = if part == Part::Test { "test" } else { "validation" };
-        let counts = |of: &&Listing<'_>| of.part == name && (of.read_out.is_none() || of.read_out == read_out);
+        let counts =
+            |of: &&Listing<'_>| of.part == name && (of.read_out.is_none() || of.read_out == read_out);
         for listing in listings.iter().filter(counts) {
             let ranks = listing.ranks();
             let whole = ranks.iter().flatten().count();
             // A sample of R says nothing of all users.
-            let retrieved = listing.retrieval.ranks.iter().filter(|rank| **rank as usize <= listing.k).count();
+            let retrieved =
+                listing.retrieval.ranks.iter().filter(|rank| **rank as usize <= listing.k).count();
             if listing.stage == "ranking" && whole < retrieved {
                 continue;
             }
-            let ranks = RankList { ranks: ranks.into_iter().map(|rank| rank.and_then(std::num::NonZeroU32::new)).collect() };
+            let ranks = RankList {
+                ranks: ranks.into_iter().map(|rank| rank.and_then(std::num::NonZeroU32::new)).collect(),
+            };
             let what = if listing.rung == Rung::Retriever {
                 seed.retrieval.manifest.retriever.clone()
             } else {
@@ -136,7 +147,8 @@ fn tell(kept: &Kept, experiment: &Experiment, own: &[Finished], part: Part, out:
     for ((_, what), tables) in lists {
         let n = tables.len() as f64;
         let mean = |metric: &Metric| {
-            let sum: f64 = tables.iter().filter_map(|table| table.values.get(metric)).map(|of| of.value).sum();
+            let sum: f64 =
+                tables.iter().filter_map(|table| table.values.get(metric)).map(|of| of.value).sum();
             (*metric, sum / n)
         };
         let found = tables.iter().map(|table| table.n_retrieved).sum::<usize>() as f64 / n;
@@ -149,7 +161,12 @@ fn tell(kept: &Kept, experiment: &Experiment, own: &[Finished], part: Part, out:
     let mut table = table(out.style(), &header);
     for (name, values, found) in rows {
         let cells = std::iter::once(name)
-            .chain(imported.values.keys().map(|metric| values.get(metric).map_or("-".to_owned(), |v| format!("{v:.4}"))))
+            .chain(
+                imported
+                    .values
+                    .keys()
+                    .map(|metric| values.get(metric).map_or("-".to_owned(), |v| format!("{v:.4}"))),
+            )
             .chain([found]);
         let cell = |(at, text): (usize, String)| {
             Cell::new(text).set_alignment(if at == 0 { CellAlignment::Left } else { CellAlignment::Right })

@@ -76,7 +76,8 @@ fn ranks(source: &Source<'_>, listing: &Listing<'_>) -> Frame {
     let (ids, first) = (source.ids, listing.retrieval);
     let rows = first.n_users();
     let users = 0..rows as u32;
-    let whole = |values: &mut dyn Iterator<Item = u32>| Column::Number(values.map(|v| Some(i64::from(v))).collect());
+    let whole =
+        |values: &mut dyn Iterator<Item = u32>| Column::Number(values.map(|v| Some(i64::from(v))).collect());
     let mut columns = head(source, listing, rows);
     columns.extend([
         ("user", Column::Text(users.clone().map(|user| ids.user(user)).collect())),

@@ -12,7 +12,9 @@ pub(super) fn write(source: &Source<'_>, folder: &Path) -> Result<Vec<PathBuf>, 
         let key = key(source, ranking)?;
         let place = folder.join(ADAPTER).join(format!("seed-{}", ranking.manifest.seed));
         for name in ranking.manifest.files.keys() {
-            let Some(file) = name.strip_prefix(ADAPTER).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            let Some(file) = name.strip_prefix(ADAPTER).and_then(|rest| rest.strip_prefix('/')) else {
+                continue;
+            };
             if let Some(bytes) = source.rankings.file(&key, name)? {
                 let path = place.join(file);
                 atomic::write(&path, &bytes)?;

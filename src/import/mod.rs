@@ -39,7 +39,13 @@ pub struct Imported {
 /// # Errors
 /// If it cannot be read, a line has not the fields or numbers that it should, an item comes twice in a list, a score is not
 /// finite, two items of a list have one rank, or no user or no item of it is known.
-pub fn read(path: &Path, format: Format, names: &Names, split: &Split, part: Part) -> Result<Imported, Error> {
+pub fn read(
+    path: &Path,
+    format: Format,
+    names: &Names,
+    split: &Split,
+    part: Part,
+) -> Result<Imported, Error> {
     let fail = |source| Error::Read { path: path.to_owned(), source };
     let bytes = std::fs::read(path).map_err(fail)?;
     let (size, sha256) = (bytes.len() as u64, sha256_hex(&bytes));

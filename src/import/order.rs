@@ -9,7 +9,13 @@ use crate::data::{Part, Split};
 use crate::run::{ImportCounts, ImportedRanks};
 
 /// Rank the target of every user of the split.
-pub(super) fn rank(path: &Path, mut read: Rows, names: &Names, split: &Split, part: Part) -> Result<Imported, Error> {
+pub(super) fn rank(
+    path: &Path,
+    mut read: Rows,
+    names: &Names,
+    split: &Split,
+    part: Part,
+) -> Result<Imported, Error> {
     foreign(path, &read, names)?;
     let by_score = read.rows.first().is_some_and(|row| row.score.is_some());
     let targets = split.targets(part);
@@ -32,7 +38,8 @@ pub(super) fn rank(path: &Path, mut read: Rows, names: &Names, split: &Split, pa
         let user = list[0].user as usize;
         once(path, list)?;
         let target = targets[user].get();
-        let found = if by_score { score_order(list, target, &mut counts) } else { rank_order(path, list, target)? };
+        let found =
+            if by_score { score_order(list, target, &mut counts) } else { rank_order(path, list, target)? };
         counts.seen_items += seen(list, split, part, user);
         let deepest = list.iter().filter_map(|row| row.rank).max().filter(|_| !by_score).unwrap_or(0);
         let length = deepest.max(list.len() as u32);
@@ -74,7 +81,10 @@ fn once(path: &Path, list: &[Row]) -> Result<(), Error> {
         Some(pair) => Err(Error::Line {
             path: path.to_owned(),
             line: pair[1].1,
-            what: format!("the item stands already in line {} of this user's list; expected each item once", pair[0].1),
+            what: format!(
+                "the item stands already in line {} of this user's list; expected each item once",
+                pair[0].1
+            ),
         }),
         None => Ok(()),
     }
@@ -101,7 +111,10 @@ fn rank_order(path: &Path, list: &mut [Row], target: u32) -> Result<u32, Error> 
     list.sort_by_key(|row| (row.rank, row.line));
     if let Some(pair) = list.windows(2).find(|pair| pair[0].rank == pair[1].rank) {
         let rank = pair[1].rank.unwrap_or(0);
-        let what = format!("rank {rank} stands already in line {} of this user's list; expected each rank once", pair[0].line);
+        let what = format!(
+            "rank {rank} stands already in line {} of this user's list; expected each rank once",
+            pair[0].line
+        );
         return Err(Error::Line { path: path.to_owned(), line: pair[1].line, what });
     }
     Ok(list.iter().find(|row| row.item == target).and_then(|row| row.rank).unwrap_or(0))

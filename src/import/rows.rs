@@ -43,14 +43,24 @@ impl Names {
             names.iter().enumerate().map(|(at, name)| (name.clone(), at as u32 + from)).collect()
         };
         let first = |names: &[String]| names.first().cloned().unwrap_or_default();
-        Self { kind: "raw", users: numbered(users, 0), items: numbered(items, 1), first: (first(users), first(items)) }
+        Self {
+            kind: "raw",
+            users: numbered(users, 0),
+            items: numbered(items, 1),
+            first: (first(users), first(items)),
+        }
     }
 
     /// Places of users from 0 and ids of items from 1, as the run store has them.
     #[must_use]
     pub fn dense(users: usize, items: usize) -> Self {
         let numbered = |from: u32, n: usize| (from..from + n as u32).map(|id| (id.to_string(), id)).collect();
-        Self { kind: "dense", users: numbered(0, users), items: numbered(1, items), first: ("0".to_owned(), "1".to_owned()) }
+        Self {
+            kind: "dense",
+            users: numbered(0, users),
+            items: numbered(1, items),
+            first: ("0".to_owned(), "1".to_owned()),
+        }
     }
 
     pub(super) fn first_user(&self) -> &str {
@@ -102,8 +112,12 @@ pub(super) fn read(path: &Path, text: &[u8], format: Format, names: &Names) -> R
     let mut rows = Rows::default();
     let at = |line, what: String| Error::Line { path: path.to_owned(), line, what };
     match format {
-        Format::Trec => trec(text, &mut |line, fields| rows.add(names, line, fields).map_err(|what| at(line, what)), &at)?,
-        Format::Csv => csv(text, &mut |line, fields| rows.add(names, line, fields).map_err(|what| at(line, what)), &at)?,
+        Format::Trec => {
+            trec(text, &mut |line, fields| rows.add(names, line, fields).map_err(|what| at(line, what)), &at)?
+        }
+        Format::Csv => {
+            csv(text, &mut |line, fields| rows.add(names, line, fields).map_err(|what| at(line, what)), &at)?
+        }
     }
     if rows.total == 0 {
         let expected = if format == Format::Trec { TREC_ROW } else { CSV_ROW };
@@ -192,7 +206,8 @@ fn csv(text: &[u8], add: &mut Add<'_>, at: &dyn Fn(u64, String) -> Error) -> Res
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let header = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let delimiter = [b'\t', b',', b';'].into_iter().find(|byte| header.contains(byte)).unwrap_or(b',');
-    let mut reader = ::csv::ReaderBuilder::new().delimiter(delimiter).trim(::csv::Trim::All).from_reader(text);
+    let mut reader =
+        ::csv::ReaderBuilder::new().delimiter(delimiter).trim(::csv::Trim::All).from_reader(text);
     let bad = |error: ::csv::Error| {
         let line = error.position().map_or(1, ::csv::Position::line);
         let what = match error.kind() {

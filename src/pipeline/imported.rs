@@ -52,7 +52,12 @@ pub struct Kept {
 ///
 /// # Errors
 /// What is wrong with the file, with its line; or if the store cannot be read or written.
-pub fn import(wanted: &Import<'_>, data: &Prepared, runs: &Path, reporter: &dyn Reporter) -> Result<Kept, Error> {
+pub fn import(
+    wanted: &Import<'_>,
+    data: &Prepared,
+    runs: &Path,
+    reporter: &dyn Reporter,
+) -> Result<Kept, Error> {
     let started = run::now();
     let names = if wanted.raw_ids {
         Names::raw(&data.users, &data.items)

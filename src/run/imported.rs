@@ -126,8 +126,12 @@ impl Stage for ImportedCell {
         let flaw = |what: String| Flaw::new(RANKS, what);
         self.ranks.check().map_err(flaw)?;
         let words = |values: &[u32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
-        let tensors = [("lengths", &self.ranks.lengths), ("ranks", &self.ranks.ranks), ("targets", &self.ranks.targets)]
-            .map(|(name, values)| (name, values.len(), words(values)));
+        let tensors = [
+            ("lengths", &self.ranks.lengths),
+            ("ranks", &self.ranks.ranks),
+            ("targets", &self.ranks.targets),
+        ]
+        .map(|(name, values)| (name, values.len(), words(values)));
         let views = tensors
             .iter()
             .map(|(name, n, bytes)| Ok((*name, TensorView::new(Dtype::U32, vec![*n], bytes)?)))

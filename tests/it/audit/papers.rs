@@ -110,7 +110,11 @@ fn a_rerun_that_differs_from_the_methods_own_paper_is_told() {
     let reruns: Vec<(&str, &str, String)> = seed
         .findings
         .iter()
-        .filter(|found| found.check == Check::Elsewhere && found.cells == "LlamaRec, 6 metrics" && found.table == "Table II")
+        .filter(|found| {
+            found.check == Check::Elsewhere
+                && found.cells == "LlamaRec, 6 metrics"
+                && found.table == "Table II"
+        })
         .map(|found| {
             let mean = found.numbers.split(" on average").next().unwrap().to_owned();
             (found.dataset.as_str(), found.severity.name(), mean)
@@ -165,25 +169,29 @@ fn a_dataset_row_that_mixes_raw_and_prepared_data_is_told() {
         .filter(|found| found.check == Check::Statistics)
         .map(|found| (found.dataset.as_str(), found.numbers.as_str()))
         .collect();
-    assert_eq!(
-        found,
-        [("ml-100k", "100K interactions are printed; 610 users x 147.99 is 90271 to 90280")]
-    );
+    assert_eq!(found, [("ml-100k", "100K interactions are printed; 610 users x 147.99 is 90271 to 90280")]);
 }
 
 #[test]
 fn llamarecs_tables_reconcile_where_one_number_of_ranked_users_does() {
     let llamarec = built("llamarec");
     let found: Vec<_> =
-        llamarec.hidden.iter().map(|hidden| (hidden.dataset.as_str(), hidden.only())).collect();
-    assert_eq!(found, [("beauty", Some(2854)), ("games", Some(3246))]);
+        llamarec.hidden.iter().map(|hidden| (hidden.dataset.as_str(), hidden.retrieved.clone())).collect();
+    // Games: 3,246 if both tables are rounded, 3,248 if both are cut, 3,245 or 3,246 if the first is cut and the second rounded.
+    assert_eq!(found, [("beauty", vec![(2854, 2854)]), ("games", vec![(3245, 3246), (3248, 3248)])]);
     let contradictions: Vec<_> = llamarec
         .findings
         .iter()
         .filter(|found| found.severity == Severity::Contradiction)
         .map(|found| (found.dataset.as_str(), found.check))
         .collect();
-    assert_eq!(contradictions, [("ml-100k", Check::Identity)]);
+    assert_eq!(contradictions[0], ("ml-100k", Check::Identity));
+    // LlamaRec's own row, which the retriever's |R| does not tie.
+    assert!(contradictions.len() > 1, "{contradictions:?}");
+    assert!(
+        contradictions[1..].iter().all(|found| *found == ("games", Check::Identity)),
+        "{contradictions:?}"
+    );
     let numbers = &findings(&llamarec, Check::Identity, "ml-100k")[0].numbers;
     assert!(numbers.starts_with("|R| of 610 users by MRR@5 of LRURec: 120.9 to 121.4; "), "{numbers}");
     assert!(numbers.ends_with("Recall@10 of LRURec: 130.7 to 130.8"), "{numbers}");
@@ -291,7 +299,9 @@ fn every_kind_of_fault_in_a_file_is_found() {
     assert_eq!(checks("length = \"12.5\"", "length = \"13.5\""), [Check::Statistics]);
     assert_eq!(checks("density = \"0.25\"", "density = \"0.27\""), [Check::Statistics]);
     // A recall that is no whole number of any 4 users of 10.
-    assert!(checks("\"Recall@5\" = { A = 0.3000", "\"Recall@5\" = { A = 0.3300").contains(&Check::WholeUsers));
+    assert!(
+        checks("\"Recall@5\" = { A = 0.3000", "\"Recall@5\" = { A = 0.3300").contains(&Check::WholeUsers)
+    );
     assert!(checks("\"MRR@5\" = { A = 0.2333", "\"MRR@5\" = { A = 0.2343").contains(&Check::Identity));
     assert!(checks("\"MRR@5\" = { A = 0.5833", "\"MRR@5\" = { A = 0.6833").contains(&Check::Order));
     assert!(checks("\"NDCG@10\" = { A = 0.7083", "\"NDCG@10\" = { A = 0.6150").contains(&Check::Order));
@@ -314,7 +324,11 @@ fn a_claim_that_its_table_does_not_give_is_a_contradiction_and_one_without_a_tab
     let claim: Vec<_> = audited.findings.iter().filter(|found| found.check == Check::Claim).collect();
     assert_eq!(claim.len(), 1);
     assert_eq!(claim[0].severity, Severity::Contradiction);
-    assert!(claim[0].numbers.starts_with("claimed 139.49 %; the printed digits give 135.4936 %"), "{}", claim[0].numbers);
+    assert!(
+        claim[0].numbers.starts_with("claimed 139.49 %; the printed digits give 135.4936 %"),
+        "{}",
+        claim[0].numbers
+    );
     let audited = of(&SOUND.replace("over = \"B\"", "over = \"C\""));
     assert_eq!(audited.findings.len(), 1);
     assert_eq!((audited.findings[0].check, audited.findings[0].severity), (Check::Claim, Severity::Note));
@@ -323,8 +337,14 @@ fn a_claim_that_its_table_does_not_give_is_a_contradiction_and_one_without_a_tab
 #[test]
 fn a_program_that_averages_batches_is_not_asked_for_whole_users() {
     let sound = SOUND.split("[[claim]]").next().unwrap();
-    let odd = sound.replace("\"Recall@5\" = { A = 0.7500", "\"Recall@5\" = { A = 0.7400").replace("A = 0.3000", "A = 0.2960");
+    let odd = sound
+        .replace("\"Recall@5\" = { A = 0.7500", "\"Recall@5\" = { A = 0.7400")
+        .replace("A = 0.3000", "A = 0.2960");
     assert!(of(&odd).findings.iter().any(|found| found.check == Check::WholeUsers));
     let tagged = odd.replace("protocol = \"p\"\n", "protocol = \"p\"\naveraging = \"batches\"\n");
-    assert!(!of(&tagged).findings.iter().any(|found| found.check == Check::WholeUsers), "{:?}", of(&tagged).findings);
+    assert!(
+        !of(&tagged).findings.iter().any(|found| found.check == Check::WholeUsers),
+        "{:?}",
+        of(&tagged).findings
+    );
 }

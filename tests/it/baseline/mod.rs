@@ -286,7 +286,9 @@ fn a_copied_row_says_why_it_is_not_comparable() {
         ["mine.toml:14: comparable without why; expected why = \"...\", what makes it so"]
     );
     assert_eq!(
-        problems(&text.replace("\"batches\"", "\"items\"").replace("\"no\"", "\"maybe\"").replace("= 20", "= 0")),
+        problems(
+            &text.replace("\"batches\"", "\"items\"").replace("\"no\"", "\"maybe\"").replace("= 20", "= 0")
+        ),
         [
             "mine.toml:11: candidates is not a whole number of 1 or more",
             "mine.toml:12: averaging \"items\" is unknown; expected one of users, batches",
@@ -294,7 +296,11 @@ fn a_copied_row_says_why_it_is_not_comparable() {
         ]
     );
     // Every row of ours that is not from its own paper says so.
-    for file in built_in().unwrap().iter().filter(|file| !["llama3-llamarec", "llamarec"].contains(&file.paper.id.as_str())) {
+    for file in built_in()
+        .unwrap()
+        .iter()
+        .filter(|file| !["llama3-llamarec", "llamarec"].contains(&file.paper.id.as_str()))
+    {
         for row in &file.rows {
             assert_eq!(row.tags.comparable, Some(Comparable::No), "{} {}", row.method, row.metric);
             assert!(row.tags.why.is_some() && row.tags.copied_from.is_some());

@@ -31,7 +31,11 @@ fn without_files_the_built_in_numbers_are_audited() {
     ] {
         assert!(ran.stdout.contains(line), "{line}\n{}", ran.stdout);
     }
-    assert!(ran.stdout.contains("PALR: Personalization Aware LLMs for Recommendation\n2 printed numbers, nothing found\n"));
+    assert!(
+        ran.stdout.contains(
+            "PALR: Personalization Aware LLMs for Recommendation\n2 printed numbers, nothing found\n"
+        )
+    );
     assert_eq!(place.run(&["audit", "--strict"]).code, Some(102));
 }
 
@@ -48,7 +52,8 @@ fn a_file_of_ones_own_is_audited_alone() {
     assert_eq!(json[0]["findings"][0]["severity"], "contradiction");
     assert_eq!(json[0]["findings"][0]["check"], "order");
     assert_eq!(json[0]["findings"][0]["line"], 12);
-    let longest = place.run(&["audit"]).succeeds().stdout.lines().map(|line| line.chars().count()).max().unwrap();
+    let longest =
+        place.run(&["audit"]).succeeds().stdout.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(longest <= 240, "{longest}");
 }
 

@@ -15,7 +15,10 @@ use super::ranker::{place, results};
 fn rows(place: &Place, name: &str) -> Vec<BTreeMap<String, Field>> {
     let file = SerializedFileReader::new(File::open(place.path(name)).unwrap()).unwrap();
     let rows = file.get_row_iter(None).unwrap();
-    rows.map(|row| row.unwrap().get_column_iter().map(|(name, field)| (name.clone(), field.clone())).collect()).collect()
+    rows.map(|row| {
+        row.unwrap().get_column_iter().map(|(name, field)| (name.clone(), field.clone())).collect()
+    })
+    .collect()
 }
 
 fn text(row: &BTreeMap<String, Field>, name: &str) -> String {
@@ -42,7 +45,11 @@ fn mrr(rows: &[BTreeMap<String, Field>], seed: i64, rung: &str, k: i64) -> (f64,
             text(row, "part") == "test" && number(row, "seed") == Some(seed) && text(row, "rung") == rung
         })
         .collect();
-    let sum: f64 = of.iter().filter_map(|row| number(row, "rank").filter(|rank| *rank <= k)).map(|r| 1.0 / r as f64).sum();
+    let sum: f64 = of
+        .iter()
+        .filter_map(|row| number(row, "rank").filter(|rank| *rank <= k))
+        .map(|r| 1.0 / r as f64)
+        .sum();
     (sum / of.len() as f64, of.len())
 }
 
@@ -54,7 +61,12 @@ fn ranks_in_parquet_give_the_metrics_of_the_report() {
     let paths: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(
         paths,
-        ["out/ranked/ranks.parquet", "out/ranked/candidates.parquet", "out/ranked/ranks.csv", "out/ranked/candidates.csv"]
+        [
+            "out/ranked/ranks.parquet",
+            "out/ranked/candidates.parquet",
+            "out/ranked/ranks.csv",
+            "out/ranked/candidates.csv"
+        ]
     );
     let (ranks, results) = (rows(&place, "out/ranked/ranks.parquet"), results(&place));
     for (at, seed) in [1, 2].into_iter().enumerate() {
@@ -91,7 +103,9 @@ fn ranks_in_parquet_give_the_metrics_of_the_report() {
     let mut lines = csv.lines();
     assert_eq!(
         lines.next(),
-        Some("experiment,dataset,seed,part,stage,rung,read_out,user,user_index,target,target_id,rank,retrieved")
+        Some(
+            "experiment,dataset,seed,part,stage,rung,read_out,user,user_index,target,target_id,rank,retrieved"
+        )
     );
     assert_eq!(lines.count(), ranks.len());
 }
@@ -101,13 +115,19 @@ fn ids_are_raw_where_the_data_are_and_dense_on_demand() {
     let place = place();
     place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
     let export = |ids: &str, to: &str| {
-        place.run(&["export", "tiny.toml", "-S", "seeds=[1]", "--format", "trec", "--ids", ids, "--to", to]).succeeds();
+        place
+            .run(&["export", "tiny.toml", "-S", "seeds=[1]", "--format", "trec", "--ids", ids, "--to", to])
+            .succeeds();
         let read = |name: &str| place.read(&format!("{to}/ranked/{name}"));
         (read("test.qrels"), read("test.retrieval.seed-1.run"))
     };
     let (raw, dense) = (export("auto", "raw"), export("dense", "dense"));
     assert_eq!(raw.0.lines().count(), dense.0.lines().count());
-    assert!(dense.0.lines().enumerate().all(|(at, line)| line.starts_with(&format!("{at} 0 "))), "{}", dense.0);
+    assert!(
+        dense.0.lines().enumerate().all(|(at, line)| line.starts_with(&format!("{at} 0 "))),
+        "{}",
+        dense.0
+    );
     assert_ne!(raw.0, dense.0);
     let fields: Vec<&str> = dense.1.lines().next().unwrap().split(' ').collect();
     assert_eq!((fields[0], fields[1], fields[3], fields[5]), ("0", "Q0", "1", "ranked/retrieval/1"));
@@ -129,18 +149,28 @@ fn ids_are_raw_where_the_data_are_and_dense_on_demand() {
 fn adapters_and_learning_curves_are_written_where_there_are_any() {
     let place = place();
     place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
-    let one = |format: &'static str| vec!["export", "tiny.toml", "-S", "seeds=[1]", "--to", "out", "--format", format];
+    let one = |format: &'static str| {
+        vec!["export", "tiny.toml", "-S", "seeds=[1]", "--to", "out", "--format", format]
+    };
     place.run(&one("peft")).succeeds();
     let cell = place.names("runs/ranking").remove(0);
     for name in ["adapter_config.json", "adapter_model.safetensors"] {
         let bytes = |path: String| std::fs::read(place.path(&path)).unwrap();
-        assert_eq!(bytes(format!("out/ranked/adapter/seed-1/{name}")), bytes(format!("runs/ranking/{cell}/adapter/{name}")));
+        assert_eq!(
+            bytes(format!("out/ranked/adapter/seed-1/{name}")),
+            bytes(format!("runs/ranking/{cell}/adapter/{name}"))
+        );
     }
     let ran = place.run(&one("tensorboard")).succeeds();
     // Popularity does not train; the ranker does.
     assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
-    assert!(ran.stdout.starts_with("out/ranked/tensorboard/seed-1/ranking/events.out.tfevents."), "{}", ran.stdout);
-    let (first_stage, _) = place.read("tiny.toml").split_once("[backbone]").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert!(
+        ran.stdout.starts_with("out/ranked/tensorboard/seed-1/ranking/events.out.tfevents."),
+        "{}",
+        ran.stdout
+    );
+    let (first_stage, _) =
+        place.read("tiny.toml").split_once("[backbone]").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     place.write("first.toml", &first_stage.replace("\"ranked\"", "\"first\""));
     place.run(&["first.toml"]).succeeds();
     for (format, why) in [
@@ -164,7 +194,9 @@ fn expected(results: &Value) -> Vec<Value> {
             found.push(json!({"qrels": "test.qrels", "run": run, "metric": metric, "value": of["value"]}));
         }
         for rung in results["ranker"]["seeds"][at]["test"].as_array().unwrap() {
-            let (Some(name), Some(read_out)) = (rung["rung"].as_str(), rung["read_out"].as_str()) else { continue };
+            let (Some(name), Some(read_out)) = (rung["rung"].as_str(), rung["read_out"].as_str()) else {
+                continue;
+            };
             let run = format!("test.ranking.{name}.{read_out}.seed-{seed}.run");
             let ranked = format!("test.ranked.seed-{seed}.qrels");
             for (scope, qrels) in [("ranker_only", ranked.as_str()), ("overall", "test.qrels")] {
@@ -180,7 +212,9 @@ fn expected(results: &Value) -> Vec<Value> {
 #[test]
 fn evaluation_programs_find_the_same_metrics_in_the_exported_files() {
     let Some(python) = std::env::var_os("BENCH_PEER_PYTHON") else {
-        println!("skipped: BENCH_PEER_PYTHON is not set (it names a Python with ir-measures or ranx, pyarrow and tensorboard)");
+        println!(
+            "skipped: BENCH_PEER_PYTHON is not set (it names a Python with ir-measures or ranx, pyarrow and tensorboard)"
+        );
         return;
     };
     let place = place();
@@ -190,7 +224,9 @@ fn evaluation_programs_find_the_same_metrics_in_the_exported_files() {
     let curves: BTreeMap<String, &Value> = [1, 2]
         .into_iter()
         .enumerate()
-        .map(|(at, seed)| (format!("tensorboard/seed-{seed}/ranking"), &results["ranker"]["seeds"][at]["curve"]))
+        .map(|(at, seed)| {
+            (format!("tensorboard/seed-{seed}/ranking"), &results["ranker"]["seeds"][at]["curve"])
+        })
         .collect();
     let expected = expected(&results);
     assert!(expected.len() > 40, "{}", expected.len());
@@ -198,7 +234,12 @@ fn evaluation_programs_find_the_same_metrics_in_the_exported_files() {
     let wanted = json!({"metrics": expected, "curves": curves, "selected_by": selected});
     place.write("expected.json", &wanted.to_string());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/cli/export.py");
-    let output = Command::new(python).arg(script).arg(place.path("out/ranked")).arg(place.path("expected.json")).output().unwrap();
+    let output = Command::new(python)
+        .arg(script)
+        .arg(place.path("out/ranked"))
+        .arg(place.path("expected.json"))
+        .output()
+        .unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{stdout}");
     assert!(output.status.success(), "{stdout}\n{stderr}");

@@ -3,6 +3,7 @@
 //! An experiment file says what is learnt from, by what, and with which seeds; [`pipeline`] runs it; the run store
 //! ([`run`]) keeps every result under the content that it depends on; [`report`] makes tables of what is stored.
 
+pub mod audit;
 pub mod backbone;
 pub mod baseline;
 pub mod cli;
@@ -11,7 +12,9 @@ pub mod document;
 pub mod eval;
 pub mod events;
 pub mod experiment;
+pub mod export;
 pub mod fetch;
+pub mod import;
 pub mod nn;
 pub mod pipeline;
 pub mod pretrain;

@@ -3,6 +3,7 @@
 //! The files of `baselines/` are built in; a user's own file has the same format (docs/formats.md).
 
 mod read;
+mod tags;
 mod toml_reader;
 
 use std::fmt;
@@ -87,8 +88,63 @@ pub struct Row {
     pub derived: Option<String>,
     /// A remark on the table.
     pub note: Option<String>,
+    /// What else decides whether the number may be compared.
+    #[serde(default)]
+    pub tags: Tags,
     /// Line in the file, from 1.
     pub line: usize,
+}
+
+/// What a `[[table]]` may say beside its protocol, all of it optional.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tags {
+    /// How many items are ranked for each user; left out where it is the whole catalogue or not known.
+    pub candidates: Option<u32>,
+    /// Over what the paper's program averages.
+    pub averaging: Option<PaperAveraging>,
+    /// The method whose candidates are ranked: R is what it finds, so its own overall number is its number over R times
+    /// |R| / |U|. Only for numbers over R.
+    pub retriever: Option<String>,
+    /// Where the number was copied from, if not from the paper of the file.
+    pub copied_from: Option<String>,
+    /// Whether the number may be compared with those of this program's protocol.
+    pub comparable: Option<Comparable>,
+    /// Why it may be compared, or may not.
+    pub why: Option<String>,
+}
+
+/// Over what a paper's program averages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PaperAveraging {
+    /// Over users: each weighs the same.
+    Users,
+    /// Means of batches: the users of a short last batch weigh more. Such a recall is no whole number of users.
+    Batches,
+}
+
+impl PaperAveraging {
+    /// All of them, with their names in files.
+    pub const ALL: [(&'static str, Self); 2] = [("users", Self::Users), ("batches", Self::Batches)];
+}
+
+/// Whether a published number may be compared with ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Comparable {
+    /// Same data, split and ranked set.
+    Yes,
+    /// Some of them differ; context only.
+    No,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Comparable {
+    /// All of them, with their names in files.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("yes", Self::Yes), ("no", Self::No), ("unknown", Self::Unknown)];
 }
 
 /// |R| of a paper, which no paper prints.
@@ -96,6 +152,10 @@ pub struct Row {
 pub struct Retrieved {
     /// Dataset.
     pub dataset: String,
+    /// The retriever, as printed.
+    pub method: String,
+    /// `test` or `validation`.
+    pub split: String,
     /// |U|.
     pub users: u64,
     /// |R|.
@@ -104,6 +164,8 @@ pub struct Retrieved {
     pub candidates: u32,
     /// How it was derived.
     pub how: String,
+    /// Line in the file, from 1.
+    pub line: usize,
 }
 
 /// A dataset's figures as a paper prints them.
@@ -142,8 +204,10 @@ pub struct Claim {
     pub method: String,
     /// The method that it is compared with.
     pub over: String,
-    /// Percent, as printed.
+    /// Percent.
     pub percent: f64,
+    /// Percent as the file writes it, for how many digits were printed.
+    pub printed: String,
     /// Line in the file, from 1.
     pub line: usize,
 }
@@ -161,6 +225,8 @@ pub struct Baseline {
     pub retrieved: Vec<Retrieved>,
     /// Its dataset table.
     pub statistics: Vec<PublishedStatistics>,
+    /// The line of each of them in the file, from 1.
+    pub statistics_lines: Vec<usize>,
     /// Its claims.
     pub claims: Vec<Claim>,
 }

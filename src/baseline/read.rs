@@ -5,8 +5,9 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use super::tags::tags;
 use super::toml_reader::{Reader, Section};
-use super::{Baseline, Claim, Paper, Problem, PublishedStatistics, Retrieved, Row, Scope};
+use super::{Baseline, Claim, Paper, Problem, PublishedStatistics, Retrieved, Row, Scope, Tags};
 use crate::eval::{Metric, MetricKind};
 
 const SPLITS: [&str; 2] = ["test", "validation"];
@@ -32,6 +33,7 @@ pub(super) fn baseline(path: &Path, text: &str) -> Result<Baseline, Vec<Problem>
         hidden_r(&mut reader, section, &mut rows, &mut retrieved);
     }
     let sections = reader.sections(&mut root, "statistics", "[[statistics]]");
+    let statistics_lines = sections.iter().map(|section| reader.line(section.at.start)).collect();
     let statistics = sections.into_iter().filter_map(|section| published(&mut reader, section)).collect();
     let sections = reader.sections(&mut root, "claim", "[[claim]]");
     let claims = sections.into_iter().filter_map(|section| claim(&mut reader, section)).collect();
@@ -42,9 +44,15 @@ pub(super) fn baseline(path: &Path, text: &str) -> Result<Baseline, Vec<Problem>
     }
     reader.problems.sort_by_key(|problem| problem.line);
     match paper {
-        Some(paper) if reader.problems.is_empty() => {
-            Ok(Baseline { path: path.to_owned(), paper, rows, retrieved, statistics, claims })
-        }
+        Some(paper) if reader.problems.is_empty() => Ok(Baseline {
+            path: path.to_owned(),
+            paper,
+            rows,
+            retrieved,
+            statistics,
+            statistics_lines,
+            claims,
+        }),
         _ => Err(reader.problems),
     }
 }
@@ -75,6 +83,7 @@ fn table(reader: &mut Reader, mut section: Section<'_>, rows: &mut Vec<Row>) {
     let split = split(reader, &mut section);
     let protocol = reader.text(&mut section, "protocol");
     let note = reader.optional_text(&mut section, "note");
+    let tags = tags(reader, &mut section);
     let scope = scope_name.and_then(|text| {
         let scope = Scope::ALL.into_iter().find(|scope| scope.name() == text);
         if scope.is_none() {
@@ -137,6 +146,7 @@ fn table(reader: &mut Reader, mut section: Section<'_>, rows: &mut Vec<Row>) {
                     protocol,
                     derived: None,
                     note: note.clone(),
+                    tags: tags.clone(),
                     line,
                 });
             }
@@ -165,21 +175,23 @@ fn hidden_r(reader: &mut Reader, mut section: Section<'_>, rows: &mut Vec<Row>, 
         reader.problem(&section.at, format!("retrieved is {retrieved}; expected at most users, {users}"));
         return;
     }
+    let line = reader.line(section.at.start);
     rows.push(Row {
-        method,
+        method: method.clone(),
         dataset: dataset.clone(),
         scope: Scope::Overall,
         metric: Metric::new(MetricKind::Recall, candidates),
         value: retrieved as f64 / users as f64,
         printed: String::new(),
         table,
-        split,
+        split: split.clone(),
         protocol,
         derived: Some(format!("{retrieved} of {users}: {how}")),
         note: None,
-        line: reader.line(section.at.start),
+        tags: Tags { candidates: Some(candidates), ..Tags::default() },
+        line,
     });
-    found.push(Retrieved { dataset, users, retrieved, candidates, how });
+    found.push(Retrieved { dataset, method, split, users, retrieved, candidates, how, line });
 }
 
 fn published(reader: &mut Reader, mut section: Section<'_>) -> Option<PublishedStatistics> {
@@ -214,7 +226,7 @@ fn claim(reader: &mut Reader, mut section: Section<'_>) -> Option<Claim> {
         }
     });
     let percent = match section.get("percent") {
-        Some(value) => reader.number(value, "percent").map(|(number, _)| number),
+        Some(value) => reader.number(value, "percent"),
         None => {
             reader.problem(&section.at.clone(), "[[claim]] has no percent; expected percent = 1.5");
             None
@@ -222,6 +234,7 @@ fn claim(reader: &mut Reader, mut section: Section<'_>) -> Option<Claim> {
     };
     reader.no_other_keys(&section);
     let line = reader.line(section.at.start);
+    let (percent, printed) = percent?;
     Some(Claim {
         table: table?,
         what: what?,
@@ -229,7 +242,8 @@ fn claim(reader: &mut Reader, mut section: Section<'_>) -> Option<Claim> {
         metric,
         method: method?,
         over: over?,
-        percent: percent?,
+        percent,
+        printed,
         line,
     })
 }

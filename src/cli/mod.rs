@@ -4,10 +4,13 @@
 //! standard output.
 
 mod args;
+mod audit;
 mod doctor;
 mod exit;
+mod export;
 mod fetch;
 mod format;
+mod import;
 mod interrupt;
 mod ls;
 mod output;
@@ -61,6 +64,9 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Pretrain(selection) => pretrain::pretrain(selection, common, &mut output),
         Command::Report(selection) => report::report(selection, common, &mut output),
         Command::Fetch(fetch) => fetch::fetch(fetch, common, &mut output),
+        Command::Audit(args) => audit::audit(args, common, &mut output),
+        Command::Export(args) => export::export(args, common, &mut output),
+        Command::Import(args) => import::import(args, common, &mut output),
         Command::Ls => ls::ls(common, &mut output),
         Command::Settings => output.print(&settings_markdown()).map(|()| Exit::Ok),
         Command::Doctor => doctor::doctor(common, &mut output),

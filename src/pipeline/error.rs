@@ -68,6 +68,9 @@ pub enum Error {
     /// The report could not be made.
     #[error(transparent)]
     Report(#[from] report::Error),
+    /// A run file of another program that cannot be read.
+    #[error(transparent)]
+    Import(#[from] crate::import::Error),
     /// Published numbers that cannot be read.
     #[error(transparent)]
     Baseline(#[from] baseline::Error),

@@ -19,6 +19,10 @@ pub struct Prepared {
     pub split: Split,
     /// Title of each item; index i is the item of id i + 1.
     pub titles: Vec<String>,
+    /// Raw id of each user, in the order of the split.
+    pub users: Vec<String>,
+    /// Raw id of each item; index i is the item of id i + 1.
+    pub items: Vec<String>,
     /// What manifests say of it.
     pub record: DatasetRecord,
 }
@@ -32,8 +36,8 @@ impl Prepared {
         let dataset = Dataset::load(spec, data_dir, reporter)?;
         let split = Split::leave_one_out(&dataset)?;
         let record = dataset_record(&dataset, &split);
-        let titles = dataset.items.into_iter().map(|item| item.title).collect();
-        Ok(Self { split, titles, record })
+        let (items, titles) = dataset.items.into_iter().map(|item| (item.raw_id, item.title)).unzip();
+        Ok(Self { split, titles, users: dataset.users, items, record })
     }
 }
 

@@ -56,6 +56,32 @@ pub fn rebuild(
     Ok(rebuilt)
 }
 
+/// An experiment with its data, and the seeds of it of which every stage is stored.
+pub type Stored = (Job, Result<Vec<Finished>, Error>);
+
+/// The stored seeds of every experiment, found as [`rebuild`] finds them.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn stored_seeds(
+    experiments: Vec<Experiment>,
+    folders: &Folders,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Stored>, Error> {
+    let shelves = Shelves {
+        retrievals: Shelf::new(Store::new(&folders.runs))?,
+        rankings: Shelf::new(Store::rankings(&folders.runs))?,
+        reporter,
+    };
+    let jobs = prepare(experiments, &folders.data, reporter).into_iter();
+    Ok(jobs
+        .map(|job| {
+            let finished = shelves.finished(&job);
+            (job, finished)
+        })
+        .collect())
+}
+
 /// A stage of the store, and what its manifests say.
 struct Shelf<C> {
     store: Store<C>,

@@ -168,7 +168,7 @@ fn keep<C: Stage>(
 }
 
 /// The whole cell of a key; a damaged one is set aside with a warning that it is computed again.
-fn stored<C: Stage>(
+pub(super) fn stored<C: Stage>(
     store: &Store<C>,
     key: &CellKey,
     expected: Option<&Expected<'_>>,

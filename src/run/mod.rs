@@ -8,6 +8,7 @@
 pub mod atomic;
 mod cell;
 mod error;
+mod imported;
 mod key;
 mod listing;
 mod machine;
@@ -20,6 +21,7 @@ mod store;
 
 pub use cell::{Cell, WEIGHTS};
 pub use error::Error;
+pub use imported::{ImportCounts, ImportRecord, ImportedCell, ImportedRanks};
 pub use key::CellKey;
 pub use listing::{Listed, list_all};
 pub use machine::{Machine, cpu_features, now, peak_memory_bytes, reset_peak_memory, sha256_hex};
@@ -38,6 +40,9 @@ pub use store::{Damage, Expected, Found, Glance, Store};
 /// Version of the code of the retrieval stage. It is part of every cell's key: raise it when the same settings and
 /// data would give other numbers, and old cells are computed again.
 pub const RETRIEVAL_STAGE_VERSION: u32 = 1;
+
+/// The same for imported runs.
+pub const IMPORTED_STAGE_VERSION: u32 = 1;
 
 /// The same for the ranking stage.
 pub const RANKING_STAGE_VERSION: u32 = 2;

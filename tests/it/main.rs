@@ -1,4 +1,5 @@
 //! The one integration-test binary: modules of sentences about behaviour.
+mod audit;
 mod backbone;
 mod baseline;
 mod cli;
@@ -8,6 +9,7 @@ mod document;
 mod eval;
 mod experiment;
 mod fetch;
+mod import;
 mod nn;
 mod pretrain;
 mod prompt;

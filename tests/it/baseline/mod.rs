@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use bench::baseline::{Baseline, Error, Scope, built_in};
+use bench::baseline::{Baseline, Comparable, Error, PaperAveraging, Scope, Tags, built_in};
 use bench::eval::MetricKind;
 
 const GOOD: &str = r#"id = "mine"
@@ -267,6 +267,45 @@ fn a_file_without_numbers_is_an_error() {
           0.1 }"
         ]
     );
+}
+
+#[test]
+fn a_copied_row_says_why_it_is_not_comparable() {
+    let text = GOOD.replace(
+        "protocol = \"leave-one-out\"\n",
+        "protocol = \"leave-one-out\"\ncandidates = 20\naveraging = \"batches\"\ncopied_from = \"T\"\ncomparable = \"no\"\nwhy = \"w\"\n",
+    );
+    let file = Baseline::parse(Path::new("mine.toml"), &text).unwrap();
+    let tags = &file.rows[0].tags;
+    assert_eq!((tags.candidates, tags.averaging), (Some(20), Some(PaperAveraging::Batches)));
+    assert_eq!((tags.comparable, tags.why.as_deref()), (Some(Comparable::No), Some("w")));
+    // A file without any of them is as it was.
+    assert_eq!(Baseline::parse(Path::new("mine.toml"), GOOD).unwrap().rows[0].tags, Tags::default());
+    assert_eq!(
+        problems(&text.replace("why = \"w\"\n", "")),
+        ["mine.toml:14: comparable without why; expected why = \"...\", what makes it so"]
+    );
+    assert_eq!(
+        problems(
+            &text.replace("\"batches\"", "\"items\"").replace("\"no\"", "\"maybe\"").replace("= 20", "= 0")
+        ),
+        [
+            "mine.toml:11: candidates is not a whole number of 1 or more",
+            "mine.toml:12: averaging \"items\" is unknown; expected one of users, batches",
+            "mine.toml:14: comparable \"maybe\" is unknown; expected one of yes, no, unknown",
+        ]
+    );
+    // Every row of ours that is not from its own paper says so.
+    for file in built_in()
+        .unwrap()
+        .iter()
+        .filter(|file| !["llama3-llamarec", "llamarec"].contains(&file.paper.id.as_str()))
+    {
+        for row in &file.rows {
+            assert_eq!(row.tags.comparable, Some(Comparable::No), "{} {}", row.method, row.metric);
+            assert!(row.tags.why.is_some() && row.tags.copied_from.is_some());
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The program as a person or a script meets it: the real binary in a folder of its own.
 
+mod audit;
 mod commands;
 mod end_to_end;
+mod export;
+mod import;
 mod interrupt;
 mod output;
 mod preflight;

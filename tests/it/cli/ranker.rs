@@ -45,7 +45,7 @@ pub(super) fn place() -> Place {
     place
 }
 
-fn results(place: &Place) -> Value {
+pub(super) fn results(place: &Place) -> Value {
     serde_json::from_str(&place.read("reports/ranked/results.json")).unwrap()
 }
 

@@ -5,14 +5,11 @@ use crate::backbone::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 /// A built-in backbone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Geometry {
-    /// 3 layers, 128 wide, 2 heads.
+    /// 3 layers, 64 wide, 2 heads.
     Tiny,
-    /// 4 layers, 192 wide, 3 heads.
+    /// 4 layers, 128 wide, 4 heads.
     Small,
 }
-
-/// Base of the rotation: most pairs of a head turn so slowly that they compare text over the length of a prompt.
-const THETA: f64 = 1e10;
 
 impl Geometry {
     /// All, smallest first.
@@ -46,21 +43,21 @@ impl Geometry {
     #[must_use]
     pub fn config(self, vocab: usize, bos: u32, eos: u32) -> ModelConfig {
         let (hidden, layers, heads) = match self {
-            Self::Tiny => (128, 3, 2),
-            Self::Small => (192, 4, 3),
+            Self::Tiny => (64, 3, 2),
+            Self::Small => (128, 4, 4),
         };
         ModelConfig {
             architecture: Architecture::Qwen2,
             hidden,
-            // Narrow, since looking up is attention's work.
-            intermediate: hidden,
+            // 8/3 of the width, as Llama has it, in whole vectors of 16.
+            intermediate: (hidden * 8 / 3).next_multiple_of(16),
             layers,
             heads,
             kv_heads: heads,
             head_dim: hidden / heads,
             vocab,
             rms_eps: 1e-5,
-            rope: RopeConfig { theta: THETA, scaling: RopeScaling::None },
+            rope: RopeConfig { theta: 1_000_000.0, scaling: RopeScaling::None },
             tied: true,
             qkv_bias: true,
             qk_norm: false,

@@ -1,8 +1,14 @@
-//! What a built-in backbone reads: prompts of the ranker with their answers, made of the catalogue and of training interactions
-//! alone. Two kinds:
+//! What a built-in backbone reads: lists of titles with questions about them, made of the catalogue and of training
+//! interactions alone.
 //!
-//! - **Echo**: which letter has the last title of the history? This keeps looking up alive.
-//! - **Prompt**: which of these came next? A prompt of the ranker, word for word, for a prefix of training items.
+//! A lesson shows a pool of lettered titles and asks which letter belongs to a text. One pool serves many questions, so a
+//! lesson has many letters to learn from where a prompt of the ranker has one. The three kinds, in the order of difficulty:
+//!
+//! 1. **Find**: the question repeats a title of the pool (its letter is the answer). The first levels have two entries of one
+//!    token; entries grow to whole titles, then pools grow.
+//! 2. **Next**: the question is a short run of a user's training items; the answer is the item that came next. The pool is made
+//!    of the answers to such questions, so the wrong ones are items that others chose.
+//! 3. **Prompt**: a prompt of the ranker, word for word, for a prefix of training items.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,14 +43,30 @@ impl Lesson {
     }
 }
 
+/// How long entries of a pool are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entries {
+    /// This many tokens, drawn from all titles.
+    Tokens(usize),
+    /// Whole titles.
+    Titles,
+}
+
+/// How hard a lesson is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level {
+    /// Entries of a pool.
+    pub pool: usize,
+    /// Their length.
+    pub entries: Entries,
+}
+
 /// Makes lessons.
 pub struct Teacher<'a> {
     split: &'a Split,
     titles: Vec<Vec<u32>>,
-    /// Each title's tokens, ascending, without repetition.
-    tokens: Vec<Vec<u32>>,
-    /// How rare each token is among the titles: ln(titles / titles that have it).
-    rarity: BTreeMap<u32, f32>,
+    /// Every token of the titles.
+    words: Vec<u32>,
     /// (user, position) of every training item that has one before it.
     steps: Vec<(u32, u32)>,
     bos: u32,
@@ -60,17 +82,8 @@ pub struct Teacher<'a> {
     history_items: usize,
 }
 
-/// Among how many items the one with the nearest title is looked for.
-const LOOKED_AT: usize = 24;
-
-/// Where the wrong candidates of a prompt come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wrong {
-    /// In turns what came next for somebody else, which makes them popular, and any item.
-    Any,
-    /// Besides, items whose titles are like the right one's: a retriever's candidates are like each other.
-    Near,
-}
+/// The longest question about what comes next, in items.
+const NEXT_ITEMS: usize = 3;
 
 impl<'a> Teacher<'a> {
     /// Titles are cut at `title_tokens`; prompts have `labels` candidates and up to `history_items` items of history.
@@ -90,23 +103,15 @@ impl<'a> Teacher<'a> {
             Ok(ids)
         };
         let titles: Vec<Vec<u32>> = titles.iter().map(cut).collect::<Result<_, _>>()?;
-        let tokens: Vec<Vec<u32>> = titles
-            .iter()
-            .map(|title| title.iter().copied().collect::<BTreeSet<u32>>().into_iter().collect())
-            .collect();
-        let mut rarity = BTreeMap::<u32, f32>::new();
-        for &token in tokens.iter().flatten() {
-            *rarity.entry(token).or_default() += 1.0;
-        }
-        for titles_with in rarity.values_mut() {
-            *titles_with = (tokens.len() as f32 / *titles_with).ln();
-        }
+        let mut words: Vec<u32> = titles.iter().flatten().copied().collect();
+        words.sort_unstable();
+        words.dedup();
         let numbered = |users: (usize, &Vec<ItemId>)| {
             let user = users.0 as u32;
             (1..users.1.len() as u32).map(move |at| (user, at))
         };
         let steps: Vec<(u32, u32)> = split.train.iter().enumerate().flat_map(numbered).collect();
-        if titles.len() < 2 || steps.is_empty() {
+        if titles.len() < 2 || words.len() < 2 || steps.is_empty() {
             return Err(Error::TooFewItems { items: titles.len() });
         }
         let opening = template::text(&["x"], &["x"]);
@@ -117,15 +122,14 @@ impl<'a> Teacher<'a> {
         });
         Ok(Self {
             split,
-            tokens,
-            rarity,
+            words,
             steps,
             bos: tokenizer.bos().unwrap_or_default(),
             eos: tokenizer.eos().unwrap_or_default(),
             opening: encode(opening)?,
             history_end: [encode(";")?, encode(" \n")?].concat(),
             middle: encode(" Candidate pool:")?,
-            numbers: (1..=history_items)
+            numbers: (1..=history_items.max(NEXT_ITEMS))
                 .map(|number| encode(&format!(" ({number})")))
                 .collect::<Result<_, _>>()?,
             letters: (0..labels)
@@ -149,6 +153,82 @@ impl<'a> Teacher<'a> {
         &self.titles[item.index()]
     }
 
+    /// A pool; entry i has the letter `letters[i]`.
+    fn pool<'t>(&self, lesson: &mut Lesson, letters: &[usize], entries: impl Iterator<Item = &'t [u32]>) {
+        lesson.show(&[self.bos]);
+        lesson.show(&self.middle);
+        for (&letter, entry) in letters.iter().zip(entries) {
+            lesson.show(&self.letters[letter]);
+            lesson.show(entry);
+            lesson.show(&self.separator);
+        }
+    }
+
+    /// Letters of a pool: A, B, C and so on in every other lesson, else any, so that all are learnt early.
+    fn dealt(&self, size: usize, rng: &mut Pcg64) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..self.letters.len()).collect();
+        if rng.random_range(0..2u32) == 0 {
+            shuffle(&mut all, rng);
+        }
+        all.truncate(size);
+        all
+    }
+
+    /// Which letter has this text?
+    pub fn find(&self, level: Level, questions: usize, rng: &mut Pcg64) -> Lesson {
+        let size = level.pool.min(self.labels());
+        let letters = self.dealt(size, rng);
+        let entries: Vec<Vec<u32>> = match level.entries {
+            Entries::Titles => distinct(size, self.titles.len(), rng)
+                .into_iter()
+                .map(|item| self.titles[item].clone())
+                .collect(),
+            Entries::Tokens(length) => (0..size)
+                .map(|_| (0..length).map(|_| self.words[below(self.words.len(), rng)]).collect())
+                .collect(),
+        };
+        let mut lesson = Lesson::default();
+        self.pool(&mut lesson, &letters, entries.iter().map(Vec::as_slice));
+        for _ in 0..questions {
+            let at = below(size, rng);
+            lesson.show(&self.numbers[0]);
+            lesson.show(&entries[at]);
+            self.end_of_history(&mut lesson);
+            lesson.show(&self.response);
+            lesson.ask(self.answers[letters[at]]);
+        }
+        lesson
+    }
+
+    /// Which of these came next?
+    pub fn next(&self, size: usize, questions: usize, rng: &mut Pcg64) -> Lesson {
+        let size = size.min(self.labels());
+        let mut asked: Vec<(u32, u32)> = Vec::with_capacity(size);
+        let mut pool: Vec<ItemId> = Vec::with_capacity(size);
+        for _ in 0..20 * size {
+            let (user, at) = self.steps[below(self.steps.len(), rng)];
+            let next = self.split.train[user as usize][at as usize];
+            if pool.len() < size && !pool.contains(&next) {
+                pool.push(next);
+                asked.push((user, at));
+            }
+        }
+        let letters = self.dealt(pool.len(), rng);
+        let mut lesson = Lesson::default();
+        self.pool(&mut lesson, &letters, pool.iter().map(|&item| self.title(item)));
+        for _ in 0..questions {
+            let which = below(pool.len(), rng);
+            let (user, at) = asked[which];
+            let length = 1 + below(NEXT_ITEMS.min(at as usize), rng);
+            let history = &self.split.train[user as usize][at as usize - length..at as usize];
+            self.history(&mut lesson, history);
+            self.end_of_history(&mut lesson);
+            lesson.show(&self.response);
+            lesson.ask(self.answers[letters[which]]);
+        }
+        lesson
+    }
+
     fn history(&self, lesson: &mut Lesson, items: &[ItemId]) {
         for (index, &item) in items.iter().enumerate() {
             if index > 0 {
@@ -168,85 +248,54 @@ impl<'a> Teacher<'a> {
     #[must_use]
     pub fn roles(&self) -> Roles {
         let mut counts = BTreeMap::<u32, usize>::new();
-        for token in self.tokens.iter().flatten() {
-            *counts.entry(*token).or_default() += 1;
+        for title in &self.titles {
+            let tokens: BTreeSet<u32> = title.iter().copied().collect();
+            for token in tokens {
+                *counts.entry(token).or_default() += 1;
+            }
         }
-        let labels = self.letters.iter().chain(&self.numbers).flatten();
-        let fixed = [&self.opening, &self.history_end, &self.middle, &self.separator, &self.response];
-        for token in fixed.into_iter().flatten().chain(labels) {
-            counts.remove(token);
-        }
-        let tokens: usize = self.titles.iter().map(Vec::len).sum();
-        let title = tokens as f64 / self.titles.len() as f64;
-        let entry = title + 4.0;
         Roles {
             letters: self.answers.clone(),
-            answer: self.response.last().copied().unwrap_or_default(),
+            label: self.letters[0][0],
+            history_end: self.middle.last().copied().unwrap_or_default(),
+            response: self.response.clone(),
             bos: self.bos,
             words: counts.into_iter().collect(),
             titles: self.titles.len(),
-            title,
-            entry,
-            prompt: entry * (self.letters.len() + self.history_items) as f64 + 40.0,
         }
     }
 
-    /// A prompt of the ranker. Of the wrong candidates a third came next for somebody else, which makes them popular, a third has
-    /// titles like the right one's, and a third is any item.
+    /// A prompt of the ranker. A part of the wrong candidates came next for somebody else, which makes them popular; the rest
+    /// is any item.
     pub fn prompt(&self, size: usize, rng: &mut Pcg64) -> Lesson {
         let (user, at) = self.steps[below(self.steps.len(), rng)];
         let items = &self.split.train[user as usize];
-        self.asked(&items[..at as usize], items[at as usize], size, Wrong::Near, rng)
+        self.asked(&items[..at as usize], items[at as usize], size, rng)
     }
 
-    /// Which letter has the last item of the history? A prompt of the ranker in all but the answer: what the first weights do
-    /// roughly, this teaches to do well.
+    /// Which letter has the last item of the history? A prompt of the ranker in all but the answer: what [`Teacher::find`] teaches
+    /// over short ways, this teaches over the length of a prompt.
     pub fn echo(&self, size: usize, rng: &mut Pcg64) -> Lesson {
         let (user, at) = self.steps[below(self.steps.len(), rng)];
         let history = &self.split.train[user as usize][..at as usize];
-        self.asked(history, history[history.len() - 1], size, Wrong::Any, rng)
+        self.asked(history, history[history.len() - 1], size, rng)
     }
 
-    fn any(&self, rng: &mut Pcg64) -> Option<ItemId> {
-        ItemId::new(1 + below(self.titles.len(), rng) as u32)
-    }
-
-    /// How much two titles have in common: the summed rarity of the tokens that both have.
-    fn likeness(&self, one: ItemId, other: ItemId) -> f32 {
-        let (one, other) = (&self.tokens[one.index()], &self.tokens[other.index()]);
-        let shared = one.iter().filter(|&token| other.binary_search(token).is_ok());
-        shared.map(|token| self.rarity.get(token).copied().unwrap_or_default()).sum()
-    }
-
-    /// Of some items drawn at random the one whose title is most like that of `item`.
-    fn near(&self, item: ItemId, rng: &mut Pcg64) -> Option<ItemId> {
-        let drawn = (0..LOOKED_AT).filter_map(|_| self.any(rng)).filter(|&other| other != item);
-        drawn.max_by(|&a, &b| self.likeness(item, a).total_cmp(&self.likeness(item, b)))
-    }
-
-    fn asked(
-        &self,
-        history: &[ItemId],
-        target: ItemId,
-        size: usize,
-        wrong: Wrong,
-        rng: &mut Pcg64,
-    ) -> Lesson {
+    fn asked(&self, history: &[ItemId], target: ItemId, size: usize, rng: &mut Pcg64) -> Lesson {
         let size = size.min(self.labels());
         let mut pool = vec![target];
         let mut tries = 0;
         while pool.len() < size && tries < 50 * size {
             tries += 1;
-            let kinds = if wrong == Wrong::Near { 3 } else { 2 };
-            let drawn = match tries % kinds {
-                0 => {
-                    let (user, at) = self.steps[below(self.steps.len(), rng)];
-                    Some(self.split.train[user as usize][at as usize])
+            let drawn = if tries % 2 == 0 {
+                let (user, at) = self.steps[below(self.steps.len(), rng)];
+                self.split.train[user as usize][at as usize]
+            } else {
+                match ItemId::new(1 + below(self.titles.len(), rng) as u32) {
+                    Some(item) => item,
+                    None => continue,
                 }
-                1 => self.any(rng),
-                _ => self.near(target, rng),
             };
-            let Some(drawn) = drawn else { continue };
             if !pool.contains(&drawn) && !history.contains(&drawn) {
                 pool.push(drawn);
             }
@@ -281,4 +330,16 @@ fn shuffle<T>(items: &mut [T], rng: &mut Pcg64) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(last + 1, rng));
     }
+}
+
+/// `count` different numbers below `n`.
+fn distinct(count: usize, n: usize, rng: &mut Pcg64) -> Vec<usize> {
+    let mut drawn: Vec<usize> = Vec::with_capacity(count);
+    while drawn.len() < count.min(n) {
+        let one = below(n, rng);
+        if !drawn.contains(&one) {
+            drawn.push(one);
+        }
+    }
+    drawn
 }

@@ -112,3 +112,29 @@ fn small_and_extreme_settings_give_data_or_a_clear_error() {
          dropped; lower dataset.min_user_interactions or dataset.min_item_interactions"
     );
 }
+
+#[test]
+fn every_part_comes_in_as_many_editions_as_asked_for_and_a_user_keeps_to_one() {
+    let spec = SyntheticSpec { items: 400, editions: 4, ..SyntheticSpec::default() };
+    let dataset = load(spec).unwrap();
+    assert!(dataset.items.len() > 380, "{}", dataset.items.len());
+    let edition = |title: &str| title.rsplit_once(" [").unwrap().1.strip_suffix(']').unwrap().to_owned();
+    let all: BTreeSet<String> = dataset.items.iter().map(|item| edition(&item.title)).collect();
+    assert_eq!(all.len(), 4, "{all:?}");
+    let (mut usual, mut steps) = (0usize, 0usize);
+    for sequence in &dataset.sequences {
+        let editions: Vec<String> = sequence.iter().map(|item| edition(dataset.title(*item))).collect();
+        let most = all.iter().map(|one| editions.iter().filter(|other| *other == one).count()).max().unwrap();
+        usual += most;
+        steps += editions.len();
+    }
+    // A user keeps to the usual edition in 95 % of the steps, and of the rest a quarter is the usual one by chance.
+    let share = usual as f64 / steps as f64;
+    assert!((0.94..0.99).contains(&share), "{share}");
+}
+
+#[test]
+fn items_that_are_no_whole_number_of_parts_are_refused() {
+    let problem = load(SyntheticSpec { items: 301, editions: 4, ..SyntheticSpec::default() }).unwrap_err();
+    assert!(problem.to_string().contains("a multiple of dataset.editions"), "{problem}");
+}

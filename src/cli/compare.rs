@@ -28,9 +28,7 @@ pub fn compare(args: &CompareArgs, common: &Common, out: &mut Output) -> Result<
     let methods = pipeline::methods(wanted, &run::folders(common), reporter.as_ref())?;
     let reference = match &args.reference {
         None => 0,
-        Some(name) => {
-            Compared::index(&methods, name).map_err(|error| Failure::new(Exit::Usage, error))?
-        }
+        Some(name) => Compared::index(&methods, name).map_err(|error| Failure::new(Exit::Usage, error))?,
     };
     let compared = compare::compare(&methods, reference, &metrics).map_err(failure)?;
     let verdicts: Vec<Verdict> =
@@ -77,11 +75,10 @@ fn format(args: &CompareArgs) -> Result<Option<CompareFormat>, Failure> {
     }
 }
 
-/// As other tables, cut to the width of a terminal where `COLUMNS` tells it.
+/// As other tables, and not wider than the terminal.
 fn style(out: &Output) -> TerminalStyle {
     let crate::report::TerminalStyle { colour, unicode } = out.style();
-    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
-    TerminalStyle { colour, unicode, width: columns.filter(|columns| unicode && *columns >= 40) }
+    TerminalStyle { colour, unicode, width: comfy_table::Table::new().width() }
 }
 
 fn text(document: &Checked, format: Option<CompareFormat>, style: TerminalStyle) -> String {
@@ -125,7 +122,8 @@ fn wanted(args: &CompareArgs) -> Result<Vec<Compare>, Failure> {
 fn split(text: &str) -> (PathBuf, Option<Rung>) {
     const RUNGS: [Rung; 3] = [Rung::Retriever, Rung::ZeroShot, Rung::Tuned];
     let stage = text.rsplit_once(':').filter(|_| !Path::new(text).exists());
-    let rung = stage.and_then(|(path, name)| Some((path, RUNGS.into_iter().find(|rung| rung.name() == name)?)));
+    let rung =
+        stage.and_then(|(path, name)| Some((path, RUNGS.into_iter().find(|rung| rung.name() == name)?)));
     match rung {
         Some((path, rung)) => (PathBuf::from(path), Some(rung)),
         None => (PathBuf::from(text), None),

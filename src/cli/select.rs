@@ -58,7 +58,8 @@ pub fn select_some(selection: &Selection) -> Result<Vec<Experiment>, Failure> {
 pub fn select_each(files: &[PathBuf], overrides: &[Override]) -> Result<Vec<Experiment>, Failure> {
     let environment = environment();
     let (mut experiments, mut lines): (Vec<Experiment>, Vec<String>) = (Vec::new(), Vec::new());
-    for (_, path) in files.iter().enumerate().filter(|(at, path)| !files[..*at].contains(path)) {
+    let mut read = std::collections::BTreeSet::new();
+    for path in files.iter().filter(|path| read.insert(*path)) {
         match Experiment::check(path, overrides, &environment) {
             Ok(Loaded::Runnable(experiment)) => experiments.push(*experiment),
             Ok(Loaded::Abstract) => lines.push(format!(

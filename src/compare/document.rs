@@ -12,7 +12,8 @@ impl Compared {
     /// If it is not printable, which would be a mistake of this program.
     pub fn document(&self, verdicts: &[Verdict]) -> Result<Checked, Error> {
         let reference = &self.methods[self.reference].name;
-        let others: Vec<String> = self.pairs.iter().map(|pair| self.methods[pair.method].name.clone()).collect();
+        let others: Vec<String> =
+            self.pairs.iter().map(|pair| self.methods[pair.method].name.clone()).collect();
         let section = Section::new("Comparison").with(self.table()).with(self.facts());
         let mut document = Document::new(format!("{} against {reference}", listed(&others))).with(section);
         if !verdicts.is_empty() {
@@ -65,7 +66,8 @@ impl Compared {
             .group("users", 3)
             .group("", 2);
         for (pair, rows) in self.by_pair() {
-            let group = format!("{} against {}", self.methods[pair.method].name, self.methods[self.reference].name);
+            let group =
+                format!("{} against {}", self.methods[pair.method].name, self.methods[self.reference].name);
             for row in rows {
                 table = table.row(Row::new(cells(row, settings.design.alpha)).group(group.clone()));
             }
@@ -128,7 +130,11 @@ impl Compared {
         let mut told: Vec<&str> = Vec::new();
         for row in rows {
             let comparison = &row.comparison;
-            let once = |all: &mut Vec<&'static str>, one| if !all.contains(&one) { all.push(one) };
+            let once = |all: &mut Vec<&'static str>, one| {
+                if !all.contains(&one) {
+                    all.push(one)
+                }
+            };
             once(&mut tests, comparison.primary().method.name());
             once(&mut intervals, comparison.interval().method.name());
             // What is told of power is in the row.
@@ -159,7 +165,8 @@ impl Compared {
 fn cells(row: &significance::Row, alpha: f64) -> Vec<Cell> {
     let comparison = &row.comparison;
     let (effect, ends, power) = (&comparison.effect, comparison.interval(), comparison.power());
-    let finite = |value: f64, text: String| if value.is_finite() { Cell::number(text, value) } else { Cell::none() };
+    let finite =
+        |value: f64, text: String| if value.is_finite() { Cell::number(text, value) } else { Cell::none() };
     let plain = |value: f64| finite(value, format!("{value:.4}"));
     let signed = |value: f64| finite(value, format!("{:+.4}", value + 0.0));
     let users = |n: usize| Cell::number(n.to_string(), n as f64);
@@ -192,7 +199,7 @@ fn verdict(row: &significance::Row, alpha: f64) -> String {
     let word = if effect.wins == 0 && effect.losses == 0 {
         "the same"
     } else if row.p_holm >= alpha {
-        "not shown"
+        "undecided"
     } else if effect.difference > 0.0 {
         "better"
     } else {

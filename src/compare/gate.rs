@@ -105,7 +105,8 @@ impl FromStr for Gate {
             .into_iter()
             .find(|(sign, _)| rest.starts_with(sign))
             .ok_or_else(|| wrong(format!("{text:?} has no relation")))?;
-        let metric = metric.trim().parse().map_err(|error: crate::eval::UnknownMetric| wrong(error.to_string()))?;
+        let metric =
+            metric.trim().parse().map_err(|error: crate::eval::UnknownMetric| wrong(error.to_string()))?;
         let bound = rest[sign.len()..].trim();
         let (number, percent) = match bound.strip_suffix('%') {
             Some(number) => (number.trim_end(), true),
@@ -115,7 +116,9 @@ impl FromStr for Gate {
         let value = number.parse().ok().filter(|value: &f64| value.is_finite());
         let value = value.ok_or_else(|| wrong(format!("{bound:?} is no number")))?;
         if !percent && value.abs() > 1.0 {
-            return Err(wrong(format!("{bound:?} is no difference of two metrics, which are from 0 to 1; was {bound}% meant?")));
+            return Err(wrong(format!(
+                "{bound:?} is no difference of two metrics, which are from 0 to 1; was {bound}% meant?"
+            )));
         }
         let threshold = if percent { Threshold::Percent(value) } else { Threshold::Absolute(value) };
         Ok(Self { metric, relation, threshold })

@@ -49,7 +49,8 @@ pub fn compare(methods: &[Method], reference: usize, metrics: &[Metric]) -> Resu
     for (at, method) in methods.iter().enumerate().filter(|(at, _)| *at != reference) {
         let (pairing, reason) = pairing(method, base);
         // The reference's runs in the order of the method's seeds.
-        let order: BTreeMap<u64, usize> = base.runs.iter().enumerate().map(|(i, run)| (run.seed, i)).collect();
+        let order: BTreeMap<u64, usize> =
+            base.runs.iter().enumerate().map(|(i, run)| (run.seed, i)).collect();
         let own: Vec<_> = method.runs.iter().map(|run| run.ranks.clone()).collect();
         let other: Vec<_> = match pairing {
             SeedPairing::Shared => {
@@ -164,9 +165,13 @@ fn pairing(method: &Method, base: &Method) -> (SeedPairing, String) {
         one.runs.iter().map(|run| (run.seed, run.shared.clone())).collect()
     };
     let (own, other) = (shared(method), shared(base));
-    let common: Vec<u64> =
-        own.iter().filter(|(seed, key)| key.is_some() && other.get(seed) == Some(key)).map(|(seed, _)| *seed).collect();
-    let same_seeds = own.keys().eq(other.keys()) && own.len() == method.runs.len() && other.len() == base.runs.len();
+    let common: Vec<u64> = own
+        .iter()
+        .filter(|(seed, key)| key.is_some() && other.get(seed) == Some(key))
+        .map(|(seed, _)| *seed)
+        .collect();
+    let same_seeds =
+        own.keys().eq(other.keys()) && own.len() == method.runs.len() && other.len() == base.runs.len();
     if same_seeds && common.len() == own.len() {
         let reason = "seeds in pairs, for both begin with the same retriever's candidates".to_owned();
         return (SeedPairing::Shared, reason);

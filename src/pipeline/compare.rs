@@ -34,7 +34,8 @@ pub fn methods(
         places.push(match one {
             Compare::Imported(name) => Err(name),
             Compare::Experiment(experiment, rung) => {
-                let experiment = if rung == Some(Rung::Retriever) { first_stage(*experiment) } else { *experiment };
+                let experiment =
+                    if rung == Some(Rung::Retriever) { first_stage(*experiment) } else { *experiment };
                 let same = |known: &Experiment| {
                     known.path == experiment.path && known.needs_backbone() == experiment.needs_backbone()
                 };
@@ -152,7 +153,9 @@ fn split(manifest: &Manifest, settings: &[SettingRecord]) -> Split {
         ("items".to_owned(), dataset.items.to_string()),
         ("interactions".to_owned(), dataset.interactions.to_string()),
     ];
-    let typed = settings.iter().filter(|setting| setting.key.starts_with("dataset.") && setting.key != "dataset.name");
+    let typed = settings
+        .iter()
+        .filter(|setting| setting.key.starts_with("dataset.") && setting.key != "dataset.name");
     facts.extend(typed.map(|setting| (setting.key.clone(), setting.value.to_string())));
     let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
     facts.extend(

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod backbone;
 pub mod baseline;
 pub mod cli;
+pub mod compare;
 pub mod data;
 pub mod document;
 pub mod eval;

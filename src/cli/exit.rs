@@ -18,6 +18,8 @@ pub enum Exit {
     Invalid = 96,
     /// A run failed.
     RunFailed = 100,
+    /// A gate of `bench compare` failed.
+    GateFailed = 101,
     /// With `--strict`: published numbers contradict each other.
     Contradiction = 102,
     /// With `--strict`: something was left out.
@@ -56,7 +58,8 @@ impl From<Error> for Failure {
         let exit = match &error {
             error if error.is_output() => Exit::Output,
             error if error.is_interrupt() => Exit::Interrupted,
-            Error::Data(_) | Error::Baseline(_) | Error::Import(_) => Exit::Invalid,
+            Error::Compare(crate::compare::Error::NoRuns { .. }) => Exit::NothingSelected,
+            Error::Data(_) | Error::Baseline(_) | Error::Import(_) | Error::Compare(_) => Exit::Invalid,
             Error::Ambiguous { .. } | Error::AmbiguousBackbone { .. } => Exit::Invalid,
             _ => Exit::RunFailed,
         };

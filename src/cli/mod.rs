@@ -5,6 +5,7 @@
 
 mod args;
 mod audit;
+mod compare;
 mod doctor;
 mod exit;
 mod export;
@@ -67,6 +68,7 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Audit(args) => audit::audit(args, common, &mut output),
         Command::Export(args) => export::export(args, common, &mut output),
         Command::Import(args) => import::import(args, common, &mut output),
+        Command::Compare(args) => compare::compare(args, common, &mut output),
         Command::Ls => ls::ls(common, &mut output),
         Command::Settings => output.print(&settings_markdown()).map(|()| Exit::Ok),
         Command::Doctor => doctor::doctor(common, &mut output),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::Selection;
 use super::exit::{Exit, Failure};
-use crate::experiment::{ENV_PREFIX, Experiment, Loaded};
+use crate::experiment::{ENV_PREFIX, Experiment, Loaded, Override};
 
 /// What the files are.
 pub struct Selected {
@@ -51,6 +51,28 @@ pub fn select_some(selection: &Selection) -> Result<Vec<Experiment>, Failure> {
         names.join(", ")
     );
     Err(Failure::new(Exit::NothingSelected, message))
+}
+
+/// The experiment of each file, where every one is meant by itself: no folders, no files that others inherit from. A file that is
+/// named twice comes once, and two may have one name.
+pub fn select_each(files: &[PathBuf], overrides: &[Override]) -> Result<Vec<Experiment>, Failure> {
+    let environment = environment();
+    let (mut experiments, mut lines): (Vec<Experiment>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut read = std::collections::BTreeSet::new();
+    for path in files.iter().filter(|path| read.insert(*path)) {
+        match Experiment::check(path, overrides, &environment) {
+            Ok(Loaded::Runnable(experiment)) => experiments.push(*experiment),
+            Ok(Loaded::Abstract) => lines.push(format!(
+                "{}: marked abstract = true, for others to inherit from; name a file that inherits it",
+                path.display()
+            )),
+            Err(found) => lines.extend(found.0.iter().map(ToString::to_string)),
+        }
+    }
+    // A wrong -S or variable is wrong in every file; once is enough.
+    let mut seen = std::collections::BTreeSet::new();
+    lines.retain(|line| seen.insert(line.clone()));
+    if lines.is_empty() { Ok(experiments) } else { Err(Failure::new(Exit::Invalid, lines.join("\n"))) }
 }
 
 /// Files as they are, folders as the `.toml` files in them; each file once.

@@ -71,6 +71,9 @@ pub enum Error {
     /// A run file of another program that cannot be read.
     #[error(transparent)]
     Import(#[from] crate::import::Error),
+    /// Methods that cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] crate::compare::Error),
     /// Published numbers that cannot be read.
     #[error(transparent)]
     Baseline(#[from] baseline::Error),

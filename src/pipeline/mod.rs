@@ -5,6 +5,7 @@
 
 mod backbone;
 mod cell;
+mod compare;
 mod error;
 mod estimate;
 mod imported;
@@ -27,6 +28,7 @@ use crate::experiment::Experiment;
 use crate::run::{RankingCell, Stage, Store, atomic};
 
 pub use backbone::{Backbone, BackboneSource, Located};
+pub use compare::{Compare, methods};
 pub use error::Error;
 pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
 pub use imported::{Import, Kept, import};

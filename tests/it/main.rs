@@ -3,6 +3,7 @@ mod audit;
 mod backbone;
 mod baseline;
 mod cli;
+mod compare;
 mod data;
 mod docs;
 mod document;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod commands;
+mod compare;
 mod end_to_end;
 mod export;
 mod import;

@@ -227,7 +227,7 @@ pub fn audit(file: &Baseline, others: &[Baseline]) -> Audit {
     elsewhere::elsewhere(file, &cells, &others, &mut findings);
     significance::significance(file, &cells, &hidden, &sizes, &mut findings);
     statistics::statistics(file, &mut findings);
-    findings.sort_by(|a, b| (a.severity, a.line, a.check).cmp(&(b.severity, b.line, b.check)));
+    findings.sort_by_key(|a| (a.severity, a.line, a.check));
     Audit {
         path: file.path.clone(),
         paper: file.paper.id.clone(),

@@ -36,6 +36,9 @@ pub(super) type Out<'a> = &'a mut (dyn Write + Send);
 /// Writes the rows of all frames as one file.
 pub(super) type WriteAll = fn(Out<'_>, &mut dyn Iterator<Item = Frame>) -> io::Result<()>;
 
+/// Makes a frame of a listing.
+type MakeFrame = fn(&Source<'_>, &Listing<'_>) -> Frame;
+
 /// Write `ranks` and `candidates` of all seeds with an extension.
 pub(super) fn write(
     source: &Source<'_>,
@@ -43,8 +46,7 @@ pub(super) fn write(
     (extension, write_all): (&str, WriteAll),
 ) -> Result<Vec<PathBuf>, Error> {
     let listings: Vec<Listing<'_>> = source.seeds.iter().flat_map(|seed| Listing::of(*seed)).collect();
-    let tables: [(&str, fn(&Source<'_>, &Listing<'_>) -> Frame); 2] =
-        [("ranks", ranks), ("candidates", candidates)];
+    let tables: [(&str, MakeFrame); 2] = [("ranks", ranks), ("candidates", candidates)];
     let mut written = Vec::new();
     for (name, frame) in tables {
         let path = folder.join(format!("{name}.{extension}"));

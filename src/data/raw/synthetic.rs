@@ -160,7 +160,7 @@ fn check(spec: &SyntheticSpec) -> Result<(), Error> {
             return wrong(setting, found.to_string(), expected);
         }
     }
-    if spec.items % spec.editions != 0 {
+    if !spec.items.is_multiple_of(spec.editions) {
         return wrong("items", spec.items.to_string(), "a multiple of dataset.editions");
     }
     if !(f64::from(MIN_LENGTH)..=10_000.0).contains(&spec.mean_length) {

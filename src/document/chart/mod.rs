@@ -1,6 +1,6 @@
 //! Charts: plain numbers in, pictures out.
 //!
-//! A chart is laid out once, as a [`scene`] of lines and words in roles ("series 2", "grid"); a theme gives the roles their
+//! A chart is laid out once, as a scene of lines and words in roles ("series 2", "grid"); a theme gives the roles their
 //! colours. So the light and the dark picture differ in nothing else, and the layout can be tested without a picture.
 
 mod axis;

@@ -30,7 +30,12 @@ fn an_exported_run_comes_back_with_the_same_metrics() {
     assert_eq!(theirs[..7], ours[..7]);
     let users = place.read(RUN).lines().count() / 8;
     assert!(ran.stdout.contains(&format!("{users} users with a list, 0 without")), "{}", ran.stdout);
-    assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
+    // LRURec masks the history only inside its window, so an older item may be a candidate; nothing else is worth a warning.
+    let warnings: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("warning")).collect();
+    assert!(
+        warnings.iter().all(|line| line.contains("show an item of the user's own history")),
+        "{warnings:?}"
+    );
     let cell = place.names("runs/imported").remove(0);
     let files = place.names(&format!("runs/imported/{cell}"));
     assert_eq!(files, ["import.json", "imported.safetensors", "manifest.json"]);
@@ -218,7 +223,7 @@ fn a_run_file_that_cannot_be_meant_is_told_with_its_line() {
     place
         .run(&["import", "tiny.toml", "absent.run"])
         .fails(96, &["error: read absent.run: No such file or directory (os error 2)"]);
-    assert_eq!(place.names("runs/imported"), [String::new(); 0]);
+    assert_eq!(place.names("runs/imported"), Vec::<String>::new());
 }
 
 #[test]

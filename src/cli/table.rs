@@ -2,11 +2,12 @@
 
 use comfy_table::{Attribute, Cell, Table};
 
-use crate::report::{TerminalStyle, ruled_table};
+use crate::document::ruled_table;
+use crate::report::TerminalStyle;
 
 /// An empty table with a header.
 pub fn table(style: TerminalStyle, header: &[&str]) -> Table {
-    let mut table = ruled_table(style);
+    let mut table = ruled_table(style.colour, style.unicode);
     let bold = |text: &&str| {
         let cell = Cell::new(text);
         if style.colour { cell.add_attribute(Attribute::Bold) } else { cell }

@@ -62,4 +62,4 @@ pub use marks::{Competition, marks};
 pub use model::{Block, Code, Document, Facts, Figure, Section};
 pub use prose::{Prose, Span};
 pub use table::{Align, Better, Cell, Column, ColumnGroup, Kind, Mark, Note, Row, Spread, Table};
-pub use terminal::{TerminalStyle, terminal};
+pub use terminal::{TerminalStyle, ruled_table, terminal};

@@ -102,7 +102,7 @@ fn pieces(table: &Table, style: TerminalStyle) -> Vec<Vec<usize>> {
 
 /// Some columns of a table.
 fn piece(table: &Table, columns: &[usize], style: TerminalStyle) -> String {
-    let mut shown = empty(style);
+    let mut shown = ruled_table(style.colour, style.unicode);
     // Digits stay below each other if what follows them is equally wide in all rows.
     let tails: Vec<usize> = columns
         .iter()
@@ -200,9 +200,10 @@ fn in_row(row: &Row, at: usize, width: usize, style: TerminalStyle) -> Shown {
     Shown::new(text)
 }
 
-/// A table with rules above, below and under the header.
-fn empty(style: TerminalStyle) -> comfy_table::Table {
-    let rule = if style.unicode { '─' } else { '-' };
+/// An empty table with rules above, below and under the header, and nothing else.
+#[must_use]
+pub fn ruled_table(colour: bool, unicode: bool) -> comfy_table::Table {
+    let rule = if unicode { '─' } else { '-' };
     let rule = LineStyle::none().fill(rule).junction(rule);
     let space = ContentLineStyle::none();
     let mut table = comfy_table::Table::new();
@@ -215,7 +216,7 @@ fn empty(style: TerminalStyle) -> comfy_table::Table {
             .bottom_border(rule),
     );
     table.force_no_tty();
-    if style.colour {
+    if colour {
         table.enforce_styling();
     }
     table

@@ -23,5 +23,5 @@ pub use model::{
     Comparison, DatasetSection, PublishedDataset, Report, SCHEMA, SeedResult, Source, Summary, Verdict,
 };
 pub use ranker::{Ladder, RankerOnly, RankerSection, RankerSeed, RungResult, RungValues};
-pub use terminal::{TerminalStyle, ruled_table, terminal};
+pub use terminal::{TerminalStyle, terminal};
 pub use write::{read_results, write_report};

@@ -1,12 +1,13 @@
 //! The short form of a report for a terminal: at most 80 columns for the papers' seven metrics.
 
-use comfy_table::{Attribute, Cell, CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
+use comfy_table::{Attribute, Cell, CellAlignment, Table};
 
 use super::format::{count, metric, thousands};
 use super::markdown::ranker::rung_name;
 use super::model::{Comparison, Report};
 use super::ranker::{Ladder, RankerSection};
 use crate::baseline::Scope;
+use crate::document::ruled_table;
 use crate::eval::{Metric, Rung};
 
 /// How the table may look. The caller knows whether a person looks at it and whether `NO_COLOR` is set.
@@ -24,7 +25,7 @@ pub struct TerminalStyle {
 pub fn terminal(report: &Report, style: TerminalStyle) -> String {
     let metrics: Vec<Metric> = report.summary.test.keys().copied().collect();
     let summary = &report.summary;
-    let mut rows = Rows { table: ruled_table(style), style };
+    let mut rows = Rows { table: ruled_table(style.colour, style.unicode), style };
     rows.header(&report.dataset.ours.name, metrics.iter().map(|metric| metric.short()), "|R|");
     for seed in &report.seeds {
         let values = seed.test.values.values().map(|estimate| metric(estimate.value));
@@ -76,7 +77,7 @@ fn ladder(ranker: &RankerSection, style: TerminalStyle) -> String {
     let Some(any) = test.rung(Rung::Oracle) else { return String::new() };
     let over_r: Vec<Metric> = any.ranker_only.keys().copied().collect();
     let users = count(test.ranked.mean, None);
-    let mut rows = Rows { table: ruled_table(style), style };
+    let mut rows = Rows { table: ruled_table(style.colour, style.unicode), style };
     rows.header("over R", over_r.iter().map(|metric| metric.short()), "users");
     let result = test.result(&ranker.read_out);
     let is_result = |rung| result.is_some_and(|result| std::ptr::eq(result, rung));
@@ -137,26 +138,4 @@ impl Rows {
         };
         texts.enumerate().map(cell).collect()
     }
-}
-
-/// An empty table with rules above, below and under the header, and nothing else.
-#[must_use]
-pub fn ruled_table(style: TerminalStyle) -> Table {
-    let rule = LineStyle::none().fill(if style.unicode { '─' } else { '-' });
-    let rule = rule.junction(if style.unicode { '─' } else { '-' });
-    let space = ContentLineStyle::none();
-    let mut table = Table::new();
-    table.load_style(
-        TableStyle::new()
-            .top_border(rule)
-            .header_lines(space)
-            .header_separator(rule)
-            .content_lines(space)
-            .bottom_border(rule),
-    );
-    table.force_no_tty();
-    if style.colour {
-        table.enforce_styling();
-    }
-    table
 }

@@ -15,7 +15,7 @@ const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const CURVE: &str = "curve.json";
 
 /// Version of the code of the stage; part of every key. Raise it when the same settings and data would give other weights.
-pub const PRETRAIN_STAGE_VERSION: u32 = 1;
+pub const PRETRAIN_STAGE_VERSION: u32 = 2;
 
 /// A backbone that was pre-trained for one dataset. Its cell's folder can be opened like any folder of a model.
 #[derive(Debug, Clone, PartialEq)]

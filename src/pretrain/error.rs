@@ -11,6 +11,9 @@ pub enum Error {
     /// `backbone.name` begins like a built-in backbone, but is none.
     #[error("backbone.name is \"{name}\", but the built-in backbones are {known}")]
     Unknown { name: String, known: String },
+    /// The first weights are damaged or of another shape.
+    #[error("the first weights of a built-in backbone: {0}")]
+    Start(String),
     /// The trainer of the tokenizer refused.
     #[error("train a tokenizer on the titles: {0}")]
     Tokenizer(String),

@@ -2,6 +2,9 @@
 
 use crate::backbone::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 
+/// Tokens of a catalogue's prompts that a backbone reads where `pretrain.tokens` is not given.
+pub const TOKENS: u64 = 300_000;
+
 /// A built-in backbone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Geometry {
@@ -27,15 +30,6 @@ impl Geometry {
         match self {
             Self::Tiny => "embedded:tiny",
             Self::Small => "embedded:small",
-        }
-    }
-
-    /// Tokens that it reads where `pretrain.tokens` is not given.
-    #[must_use]
-    pub const fn tokens(self) -> u64 {
-        match self {
-            Self::Tiny => 2_000_000,
-            Self::Small => 2_000_000,
         }
     }
 

@@ -38,6 +38,23 @@ pub struct Roles {
     pub titles: usize,
 }
 
+impl Roles {
+    /// The same with other ids.
+    #[must_use]
+    pub fn renamed(self, id: impl Fn(u32) -> u32) -> Self {
+        let all = |ids: Vec<u32>| ids.into_iter().map(&id).collect();
+        Self {
+            letters: all(self.letters),
+            label: id(self.label),
+            history_end: id(self.history_end),
+            response: all(self.response),
+            bos: id(self.bos),
+            words: self.words.into_iter().map(|(token, titles)| (id(token), titles)).collect(),
+            titles: self.titles,
+        }
+    }
+}
+
 /// How strong the heads are; found by trial on the built-in data.
 const LETTER: f64 = 6.0;
 const WINDOW: f64 = 5.0;
@@ -127,7 +144,7 @@ pub fn start(model: &mut FullModel, roles: &Roles, seed: Seed) {
             b.model.weights[range.start + place] = if letters.contains(&place) { 2.0 } else { 0.2 };
         }
     }
-    embed(&mut b, roles, &text, [letter_flag, end_flag, answer_flag, begin_flag, filler]);
+    embed(&mut b, roles, [letter_flag, end_flag, answer_flag, begin_flag, filler]);
 
     let heads = config.heads;
     let last = config.layers - 1;
@@ -193,21 +210,42 @@ fn near(frequencies: &[f64], least: f64, most: f64) -> Vec<usize> {
     (0..frequencies.len()).filter(|&pair| (least..most).contains(&frequencies[pair])).collect()
 }
 
-fn embed(b: &mut Builder<'_>, roles: &Roles, text: &std::ops::Range<usize>, flags: [usize; 5]) {
+/// Candidates that the letters' places are for.
+pub const LABELS: usize = 20;
+
+/// A token of which nothing is known: nearly nothing.
+pub fn unknown(row: &mut [f32], rng: &mut Pcg64) {
+    for value in row {
+        *value = truncated_normal(rng, NOISE, 3.0 * NOISE);
+    }
+}
+
+/// Give the tokens of titles random embeddings, the rarer a token the longer, and leave out `kept`.
+pub fn words(rows: &mut [f32], d: usize, roles: &Roles, kept: &dyn Fn(u32) -> bool, rng: &mut Pcg64) {
+    let text = LABELS..d - 6;
+    let rarest = (roles.titles as f64 / 3.0).max(2.0).ln();
+    for &(token, titles) in &roles.words {
+        if kept(token) {
+            continue;
+        }
+        let weight = ((roles.titles as f64 + 1.0) / (titles as f64 + 0.5)).ln() / rarest;
+        let row = &mut rows[token as usize * d..][..d];
+        row.fill(0.0);
+        for place in text.clone() {
+            let x = f64::from(truncated_normal(rng, 1.0, 3.0)) / (text.len() as f64).sqrt();
+            row[place] = (x * weight.max(0.0).powi(2)) as f32;
+        }
+    }
+}
+
+fn embed(b: &mut Builder<'_>, roles: &Roles, flags: [usize; 5]) {
     let Some(range) = b.at("model.embed_tokens.weight") else { return };
     let d = b.d;
     let [letter_flag, end_flag, answer_flag, begin_flag, filler] = flags;
+    words(&mut b.model.weights[range.clone()], d, roles, &|_| false, &mut b.rng);
     let mut set = |token: u32, place: usize, value: f64| {
         b.model.weights[range.start + token as usize * d + place] = value as f32;
     };
-    let rarest = (roles.titles as f64 / 3.0).max(2.0).ln();
-    for &(token, titles) in &roles.words {
-        let weight = ((roles.titles as f64 + 1.0) / (titles as f64 + 0.5)).ln() / rarest;
-        for place in text.clone() {
-            let x = f64::from(truncated_normal(&mut b.rng, 1.0, 3.0)) / (text.len() as f64).sqrt();
-            set(token, place, x * weight.max(0.0).powi(2));
-        }
-    }
     for token in roles.response.iter().chain([&roles.label]) {
         set(*token, letter_flag, RESET);
         // As long as a letter's embedding, so that the norm before attention leaves the flag below a letter's.

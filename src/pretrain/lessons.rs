@@ -1,14 +1,11 @@
 //! What a built-in backbone reads: lists of titles with questions about them, made of the catalogue and of training
 //! interactions alone.
 //!
-//! A lesson shows a pool of lettered titles and asks which letter belongs to a text. One pool serves many questions, so a
-//! lesson has many letters to learn from where a prompt of the ranker has one. The three kinds, in the order of difficulty:
+//! A lesson shows a pool of lettered titles and asks which letter belongs to a text. The kinds, in the order of difficulty:
 //!
-//! 1. **Find**: the question repeats a title of the pool (its letter is the answer). The first levels have two entries of one
-//!    token; entries grow to whole titles, then pools grow.
-//! 2. **Next**: the question is a short run of a user's training items; the answer is the item that came next. The pool is made
-//!    of the answers to such questions, so the wrong ones are items that others chose.
-//! 3. **Prompt**: a prompt of the ranker, word for word, for a prefix of training items.
+//! 1. **Find**: the question repeats a title of the pool (its letter is the answer). One pool serves many questions.
+//! 2. **Echo**: a prompt of the ranker, word for word, whose answer is the last title of the history.
+//! 3. **Prompt**: a prompt of the ranker for a prefix of training items, and the item that came next.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,30 +40,14 @@ impl Lesson {
     }
 }
 
-/// How long entries of a pool are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entries {
-    /// This many tokens, drawn from all titles.
-    Tokens(usize),
-    /// Whole titles.
-    Titles,
-}
-
-/// How hard a lesson is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level {
-    /// Entries of a pool.
-    pub pool: usize,
-    /// Their length.
-    pub entries: Entries,
-}
-
 /// Makes lessons.
 pub struct Teacher<'a> {
     split: &'a Split,
     titles: Vec<Vec<u32>>,
-    /// Every token of the titles.
-    words: Vec<u32>,
+    /// Each title's tokens, ascending, without repetition.
+    tokens: Vec<Vec<u32>>,
+    /// How rare each token is among the titles: ln(titles / titles that have it).
+    rarity: BTreeMap<u32, f32>,
     /// (user, position) of every training item that has one before it.
     steps: Vec<(u32, u32)>,
     bos: u32,
@@ -82,8 +63,26 @@ pub struct Teacher<'a> {
     history_items: usize,
 }
 
-/// The longest question about what comes next, in items.
-const NEXT_ITEMS: usize = 3;
+/// Among how many items the one with the nearest title is looked for.
+const LOOKED_AT: usize = 24;
+
+/// Where the wrong candidates of a prompt come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    /// In turns what came next for somebody else, which makes them popular, and any item.
+    Any,
+    /// Besides, items whose titles are like the right one's: a retriever's candidates are like each other.
+    Near,
+}
+
+/// Where the right candidate of a prompt stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Anywhere.
+    Any,
+    /// Rather at the front, as in a retriever's list.
+    LikelyFirst,
+}
 
 impl<'a> Teacher<'a> {
     /// Titles are cut at `title_tokens`; prompts have `labels` candidates and up to `history_items` items of history.
@@ -103,15 +102,23 @@ impl<'a> Teacher<'a> {
             Ok(ids)
         };
         let titles: Vec<Vec<u32>> = titles.iter().map(cut).collect::<Result<_, _>>()?;
-        let mut words: Vec<u32> = titles.iter().flatten().copied().collect();
-        words.sort_unstable();
-        words.dedup();
+        let tokens: Vec<Vec<u32>> = titles
+            .iter()
+            .map(|title| title.iter().copied().collect::<BTreeSet<u32>>().into_iter().collect())
+            .collect();
+        let mut rarity = BTreeMap::<u32, f32>::new();
+        for &token in tokens.iter().flatten() {
+            *rarity.entry(token).or_default() += 1.0;
+        }
+        for titles_with in rarity.values_mut() {
+            *titles_with = (tokens.len() as f32 / *titles_with).ln();
+        }
         let numbered = |users: (usize, &Vec<ItemId>)| {
             let user = users.0 as u32;
             (1..users.1.len() as u32).map(move |at| (user, at))
         };
         let steps: Vec<(u32, u32)> = split.train.iter().enumerate().flat_map(numbered).collect();
-        if titles.len() < 2 || words.len() < 2 || steps.is_empty() {
+        if titles.len() < 2 || steps.is_empty() {
             return Err(Error::TooFewItems { items: titles.len() });
         }
         let opening = template::text(&["x"], &["x"]);
@@ -122,14 +129,15 @@ impl<'a> Teacher<'a> {
         });
         Ok(Self {
             split,
-            words,
+            tokens,
+            rarity,
             steps,
             bos: tokenizer.bos().unwrap_or_default(),
             eos: tokenizer.eos().unwrap_or_default(),
             opening: encode(opening)?,
             history_end: [encode(";")?, encode(" \n")?].concat(),
             middle: encode(" Candidate pool:")?,
-            numbers: (1..=history_items.max(NEXT_ITEMS))
+            numbers: (1..=history_items.max(1))
                 .map(|number| encode(&format!(" ({number})")))
                 .collect::<Result<_, _>>()?,
             letters: (0..labels)
@@ -174,25 +182,20 @@ impl<'a> Teacher<'a> {
         all
     }
 
-    /// Which letter has this text?
-    pub fn find(&self, level: Level, questions: usize, rng: &mut Pcg64) -> Lesson {
-        let size = level.pool.min(self.labels());
+    /// Which letter has this title? Many questions to one list.
+    pub fn find(&self, size: usize, questions: usize, rng: &mut Pcg64) -> Lesson {
+        let size = size.min(self.labels());
         let letters = self.dealt(size, rng);
-        let entries: Vec<Vec<u32>> = match level.entries {
-            Entries::Titles => distinct(size, self.titles.len(), rng)
-                .into_iter()
-                .map(|item| self.titles[item].clone())
-                .collect(),
-            Entries::Tokens(length) => (0..size)
-                .map(|_| (0..length).map(|_| self.words[below(self.words.len(), rng)]).collect())
-                .collect(),
-        };
+        let entries = distinct(size, self.titles.len(), rng);
         let mut lesson = Lesson::default();
-        self.pool(&mut lesson, &letters, entries.iter().map(Vec::as_slice));
+        self.pool(&mut lesson, &letters, entries.iter().map(|item| self.titles[*item].as_slice()));
         for _ in 0..questions {
             let at = below(size, rng);
+            // Each question begins as a prompt does: what stands after an answer's letter must not look like its entry.
+            lesson.show(&[self.bos]);
+            lesson.show(&self.opening);
             lesson.show(&self.numbers[0]);
-            lesson.show(&entries[at]);
+            lesson.show(&self.titles[entries[at]]);
             self.end_of_history(&mut lesson);
             lesson.show(&self.response);
             lesson.ask(self.answers[letters[at]]);
@@ -200,33 +203,15 @@ impl<'a> Teacher<'a> {
         lesson
     }
 
-    /// Which of these came next?
-    pub fn next(&self, size: usize, questions: usize, rng: &mut Pcg64) -> Lesson {
-        let size = size.min(self.labels());
-        let mut asked: Vec<(u32, u32)> = Vec::with_capacity(size);
-        let mut pool: Vec<ItemId> = Vec::with_capacity(size);
-        for _ in 0..20 * size {
-            let (user, at) = self.steps[below(self.steps.len(), rng)];
-            let next = self.split.train[user as usize][at as usize];
-            if pool.len() < size && !pool.contains(&next) {
-                pool.push(next);
-                asked.push((user, at));
-            }
+    /// Lessons of about `tokens` tokens in all, at least one.
+    pub fn fill(&self, tokens: usize, mut lesson: impl FnMut(&Self) -> Lesson) -> Vec<Lesson> {
+        let (mut all, mut sum) = (Vec::new(), 0);
+        while sum < tokens.max(1) {
+            let one = lesson(self);
+            sum += one.ids.len();
+            all.push(one);
         }
-        let letters = self.dealt(pool.len(), rng);
-        let mut lesson = Lesson::default();
-        self.pool(&mut lesson, &letters, pool.iter().map(|&item| self.title(item)));
-        for _ in 0..questions {
-            let which = below(pool.len(), rng);
-            let (user, at) = asked[which];
-            let length = 1 + below(NEXT_ITEMS.min(at as usize), rng);
-            let history = &self.split.train[user as usize][at as usize - length..at as usize];
-            self.history(&mut lesson, history);
-            self.end_of_history(&mut lesson);
-            lesson.show(&self.response);
-            lesson.ask(self.answers[letters[which]]);
-        }
-        lesson
+        all
     }
 
     fn history(&self, lesson: &mut Lesson, items: &[ItemId]) {
@@ -242,6 +227,15 @@ impl<'a> Teacher<'a> {
     fn end_of_history(&self, lesson: &mut Lesson) {
         lesson.show(&self.history_end);
         lesson.show(&self.middle);
+    }
+
+    /// The tokens of prompts that belong to no title, ascending.
+    #[must_use]
+    pub fn frame(&self) -> BTreeSet<u32> {
+        let lists =
+            [&self.opening, &self.history_end, &self.middle, &self.separator, &self.response, &self.answers];
+        let parts = self.numbers.iter().chain(&self.letters).chain(lists);
+        parts.flatten().copied().chain([self.bos, self.eos]).collect()
     }
 
     /// The tokens with a part to play.
@@ -265,12 +259,12 @@ impl<'a> Teacher<'a> {
         }
     }
 
-    /// A prompt of the ranker. A part of the wrong candidates came next for somebody else, which makes them popular; the rest
-    /// is any item.
-    pub fn prompt(&self, size: usize, rng: &mut Pcg64) -> Lesson {
+    /// A prompt of the ranker. Of the wrong candidates a third came next for somebody else, which makes them popular, a third has
+    /// titles like the right one's, and a third is any item.
+    pub fn prompt(&self, size: usize, order: Order, rng: &mut Pcg64) -> Lesson {
         let (user, at) = self.steps[below(self.steps.len(), rng)];
         let items = &self.split.train[user as usize];
-        self.asked(&items[..at as usize], items[at as usize], size, rng)
+        self.asked(&items[..at as usize], items[at as usize], size, (Wrong::Near, order), rng)
     }
 
     /// Which letter has the last item of the history? A prompt of the ranker in all but the answer: what [`Teacher::find`] teaches
@@ -278,29 +272,60 @@ impl<'a> Teacher<'a> {
     pub fn echo(&self, size: usize, rng: &mut Pcg64) -> Lesson {
         let (user, at) = self.steps[below(self.steps.len(), rng)];
         let history = &self.split.train[user as usize][..at as usize];
-        self.asked(history, history[history.len() - 1], size, rng)
+        self.asked(history, history[history.len() - 1], size, (Wrong::Any, Order::Any), rng)
     }
 
-    fn asked(&self, history: &[ItemId], target: ItemId, size: usize, rng: &mut Pcg64) -> Lesson {
+    fn any(&self, rng: &mut Pcg64) -> Option<ItemId> {
+        ItemId::new(1 + below(self.titles.len(), rng) as u32)
+    }
+
+    /// How much two titles have in common: the summed rarity of the tokens that both have.
+    fn likeness(&self, one: ItemId, other: ItemId) -> f32 {
+        let (one, other) = (&self.tokens[one.index()], &self.tokens[other.index()]);
+        let shared = one.iter().filter(|&token| other.binary_search(token).is_ok());
+        shared.map(|token| self.rarity.get(token).copied().unwrap_or_default()).sum()
+    }
+
+    /// Of some items drawn at random the one whose title is most like that of `item`.
+    fn near(&self, item: ItemId, rng: &mut Pcg64) -> Option<ItemId> {
+        let drawn = (0..LOOKED_AT).filter_map(|_| self.any(rng)).filter(|&other| other != item);
+        drawn.max_by(|&a, &b| self.likeness(item, a).total_cmp(&self.likeness(item, b)))
+    }
+
+    fn asked(
+        &self,
+        history: &[ItemId],
+        target: ItemId,
+        size: usize,
+        (wrong, order): (Wrong, Order),
+        rng: &mut Pcg64,
+    ) -> Lesson {
         let size = size.min(self.labels());
         let mut pool = vec![target];
         let mut tries = 0;
         while pool.len() < size && tries < 50 * size {
             tries += 1;
-            let drawn = if tries % 2 == 0 {
-                let (user, at) = self.steps[below(self.steps.len(), rng)];
-                self.split.train[user as usize][at as usize]
-            } else {
-                match ItemId::new(1 + below(self.titles.len(), rng) as u32) {
-                    Some(item) => item,
-                    None => continue,
+            let kinds = if wrong == Wrong::Near { 3 } else { 2 };
+            let drawn = match tries % kinds {
+                0 => {
+                    let (user, at) = self.steps[below(self.steps.len(), rng)];
+                    Some(self.split.train[user as usize][at as usize])
                 }
+                1 => self.any(rng),
+                _ => self.near(target, rng),
             };
+            let Some(drawn) = drawn else { continue };
             if !pool.contains(&drawn) && !history.contains(&drawn) {
                 pool.push(drawn);
             }
         }
         shuffle(&mut pool, rng);
+        if order == Order::LikelyFirst
+            && let Some(at) = pool.iter().position(|&item| item == target)
+        {
+            let front = likely_first(pool.len(), rng);
+            pool.swap(at, front);
+        }
         let mut lesson = Lesson::default();
         lesson.show(&[self.bos]);
         lesson.show(&self.opening);
@@ -324,6 +349,20 @@ impl<'a> Teacher<'a> {
 
 fn below(n: usize, rng: &mut Pcg64) -> usize {
     rng.random_range(0..n.max(1) as u64) as usize
+}
+
+/// A place below `n`: i has the chance of 1 / (i + 1), normalized.
+fn likely_first(n: usize, rng: &mut Pcg64) -> usize {
+    let weight = |at: usize| 1.0 / (at as f64 + 1.0);
+    let total: f64 = (0..n).map(weight).sum();
+    let mut rest = total * rng.random_range(0.0..1.0);
+    for at in 0..n {
+        rest -= weight(at);
+        if rest < 0.0 {
+            return at;
+        }
+    }
+    0
 }
 
 fn shuffle<T>(items: &mut [T], rng: &mut Pcg64) {

@@ -6,13 +6,16 @@
 //! and test items of a user are never targets, and never part of a text about that user; their titles are known, as all
 //! titles are.
 
+mod catalogue;
 mod cell;
 mod error;
 mod geometry;
 pub mod init;
 pub mod lessons;
+mod start;
 mod tokenizer;
 pub mod train;
+pub mod worlds;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,6 +26,7 @@ use serde_json::json;
 pub use cell::{PRETRAIN_STAGE_VERSION, PretrainedCell};
 pub use error::Error;
 pub use geometry::Geometry;
+pub use start::Start;
 pub use tokenizer::train as train_tokenizer;
 
 use crate::backbone::ModelConfig;
@@ -96,7 +100,7 @@ impl<'a> Request<'a> {
     /// Tokens to read.
     #[must_use]
     pub fn tokens(&self) -> u64 {
-        self.spec.tokens.unwrap_or_else(|| self.geometry.tokens())
+        self.spec.tokens.unwrap_or(geometry::TOKENS)
     }
 }
 
@@ -167,15 +171,17 @@ pub fn pretrain(
     let sizes = (request.labels, request.history_items, request.title_tokens);
     let teacher = lessons::Teacher::new(&tokenizer, request.titles, request.split, sizes)?;
     let mut model = FullModel::zeros(&config);
-    init::start(&mut model, &teacher.roles(), seed);
+    let mut rng = seed.stream("pretrain/words");
+    Start::shipped(request.geometry)?.give(&mut model, &tokenizer, &teacher.roles(), &mut rng)?;
     let schedule = train::Schedule {
         tokens: request.tokens(),
         step_tokens: spec.step_tokens as usize,
         learning_rate: spec.learning_rate,
         warmup_steps: spec.warmup_steps,
-        ..train::Schedule::default()
     };
-    let curve = train::teach(&mut model, &teacher, &schedule, seed, reporter, interrupt)?;
+    let mut course = catalogue::Catalogue { teacher: &teacher };
+    let mut rng = seed.stream("pretrain/lessons");
+    let curve = train::teach(&mut model, &mut course, &schedule, &mut rng, reporter, interrupt)?;
     let manifest = manifest(request, experiment, &config, &curve, (started, clock.elapsed().as_secs_f64()));
     Ok(PretrainedCell {
         manifest,

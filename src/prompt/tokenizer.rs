@@ -260,6 +260,12 @@ impl Tokenizer {
         self.vocab_size
     }
 
+    /// The token of an id, as tokenizer.json spells it.
+    #[must_use]
+    pub fn id_to_token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// The id of a token as the vocabulary writes it.
     #[must_use]
     pub fn token_to_id(&self, token: &str) -> Option<u32> {

@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Spec] = &[
         "Tokens to read; without it, what a backbone of this size was measured to need on the built-in data.",
     ),
     pretrain("pretrain.step_tokens", count(10_000_000), Is(Int(1024)), "Tokens of a step, roughly."),
-    pretrain("pretrain.learning_rate", above(0.0, 10.0), Is(Num(1e-3)), "Peak step size of AdamW."),
+    pretrain("pretrain.learning_rate", above(0.0, 10.0), Is(Num(3e-4)), "Peak step size of AdamW."),
     pretrain(
         "pretrain.warmup_steps",
         Integer { min: 0, max: 10_000_000 },

@@ -1,5 +1,5 @@
-//! Built-in backbones: small language models of the Qwen 2 architecture that are pre-trained here, from the titles and the
-//! training interactions of a dataset alone.
+//! Built-in backbones: small language models of the Qwen 2 architecture. Their layers come with the program ([`Start`]); here they
+//! are taught the titles and the training interactions of one dataset.
 //!
 //! A stage of the run store: the cell is a folder in Hugging Face's format, named by the hash of what its content depends on
 //! (settings, titles, split, version of the recipe), and made once for all experiments and seeds that ask for it. Validation

@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Spec] = &[
         "pretrain.tokens",
         count(1_000_000_000_000),
         Absent,
-        "Tokens to read; without it, what a backbone of this size was measured to need on the built-in data.",
+        "Tokens of the dataset's prompts to read; without it 300 thousand.",
     ),
     pretrain("pretrain.step_tokens", count(10_000_000), Is(Int(1024)), "Tokens of a step, roughly."),
     pretrain("pretrain.learning_rate", above(0.0, 10.0), Is(Num(3e-4)), "Peak step size of AdamW."),

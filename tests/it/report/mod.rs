@@ -137,6 +137,7 @@ impl Material {
             cells: &self.cells,
             rankings: &[],
             baselines: &self.baselines,
+            strata: None,
             warnings: &self.warnings,
         })
     }

@@ -1,4 +1,5 @@
-use bench::report::{Report, TerminalStyle, markdown, terminal};
+use bench::document::{TerminalStyle, markdown};
+use bench::report::{Report, document, terminal};
 
 use super::{Material, cell, ranks};
 
@@ -14,7 +15,7 @@ fn lines_with<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
 }
 
 fn markdown_of(report: &Report) -> String {
-    let text = markdown(report);
+    let text = markdown(&document(report).unwrap(), "figures");
     // Every table must be rectangular, or it does not render.
     let mut columns = None;
     for line in text.lines() {
@@ -191,7 +192,7 @@ fn the_terminal_table_is_plain_and_narrow_unless_asked() {
             "published: LRURec; agrees: within 2 standard errors or 3 %",
         ]
     );
-    let rich = terminal(&report, TerminalStyle { colour: true, unicode: true });
+    let rich = terminal(&report, TerminalStyle { colour: true, unicode: true, width: None });
     assert!(rich.contains("\u{1b}[1m") && rich.contains("───"));
 }
 

@@ -255,11 +255,11 @@ fn rankings_of_other_candidates_are_refused() {
 fn the_report_shows_ladder_letters_curve_and_what_was_cut() {
     let text = markdown(&document(&two()).unwrap(), "figures");
     for expected in [
-        "| **tuned, in-context** | 0.5000 ± 0.2357 | 0.5000 ± 0.2357 | 0.5000 ± 0.2357 | 0.7500 ± 0.1179 |",
-        "| random order (expected) | 0.5000 | 0.5000 |",
-        "| share of the headroom gained |",
+        "| tuned, in-context (the result) | **0.5000** ± 0.2357 | **0.5000** ± 0.2357 | **0.5000** ± 0.2357 | **0.7500** ± 0.1179 |",
+        "| random order (expected) (bound) | 0.5000 | 0.5000 |",
+        "| share of the headroom gained (%) |",
         "The two read-outs differ for 2 of 2 letters. Scores are read in-context: the ids that training teaches.",
-        "| A | 29909 | 319 |",
+        "| A | 29909 | 319 | no |",
         "| 100 | 1.5000 | 0.7500 | 1.5000 | 0.7500 |",
         "- Seed 42: 2 of 16 prompts of training were cut on the left and lost the beginning of the instruction (4.5 tokens on \
          average).",

@@ -1,6 +1,7 @@
 //! Reports: every figure follows from the stored ranks, and what a reader must know is said.
 
 mod figures;
+mod ranked;
 mod text;
 
 use std::collections::BTreeMap;

@@ -63,7 +63,11 @@ pub(super) fn significance(
             paired,
         })
         .collect();
-    let settings = settings();
+    let mut settings = settings();
+    if methods.iter().any(|method| method.lists.len() > 1) {
+        // The crossed t decides then, and the random sign patterns, which no reader sees, would cost most of the time.
+        settings.sign_flips = 99;
+    }
     let rows = family(&entries, &settings)?.rows;
     Ok(Some(Significance {
         alpha: settings.design.alpha,

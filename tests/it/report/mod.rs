@@ -1,5 +1,6 @@
 //! Reports: every figure follows from the stored ranks, and what a reader must know is said.
 
+mod browser;
 mod figures;
 mod ranked;
 mod text;

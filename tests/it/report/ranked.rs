@@ -92,7 +92,7 @@ fn seed(seed: u64, retriever: &[u32], zero_shot: &[u32], tuned: &[u32]) -> (Cell
     (cell, ranking)
 }
 
-fn report(seeds: &[(Cell, RankingCell)], strata: Option<Strata<'_>>) -> Report {
+pub fn report(seeds: &[(Cell, RankingCell)], strata: Option<Strata<'_>>) -> Report {
     let (cells, rankings): (Vec<Cell>, Vec<RankingCell>) = seeds.iter().cloned().unzip();
     let numbers: Vec<u64> = cells.iter().map(|cell| cell.manifest.seed).collect();
     Report::build(&Input {
@@ -113,7 +113,7 @@ fn report(seeds: &[(Cell, RankingCell)], strata: Option<Strata<'_>>) -> Report {
 }
 
 /// 200 users, half of them in R at rank 10; the backbone leaves them there, and tuning takes them to the top.
-fn clear(number: u64) -> (Cell, RankingCell) {
+pub fn clear(number: u64) -> (Cell, RankingCell) {
     let ranks = |rank: u32| -> Vec<u32> { (0..200).map(|user| if user < 100 { rank } else { 0 }).collect() };
     seed(number, &ranks(10), &ranks(10), &ranks(1))
 }

@@ -46,15 +46,17 @@ pub(super) fn png(scene: &Scene, theme: Theme) -> Vec<u8> {
     let (wide, tall) = (width as usize / fold, height as usize / fold);
     let mut small = Vec::with_capacity(wide * tall * 3);
     let line = width as usize * 3;
+    let mut sums = vec![0u16; wide * 3];
     for rows in pixels.chunks_exact(line * fold) {
-        for column in 0..wide {
-            for channel in 0..3 {
-                let first = column * fold * 3 + channel;
-                let cells = (0..fold).flat_map(|y| (0..fold).map(move |x| first + y * line + x * 3));
-                let sum: usize = cells.map(|at| usize::from(rows[at])).sum();
-                small.push((sum / (fold * fold)) as u8);
+        sums.fill(0);
+        for row in rows.chunks_exact(line) {
+            for (sums, group) in sums.chunks_exact_mut(3).zip(row.chunks_exact(3 * fold)) {
+                for pixel in group.chunks_exact(3) {
+                    sums.iter_mut().zip(pixel).for_each(|(sum, channel)| *sum += u16::from(*channel));
+                }
             }
         }
+        small.extend(sums.iter().map(|sum| (sum / (fold * fold) as u16) as u8));
     }
     encode(&small, wide as u32, tall as u32)
 }

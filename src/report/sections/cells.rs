@@ -5,9 +5,9 @@ use super::super::model::Comparison;
 use crate::document::{Better, Cell, Column};
 use crate::eval::{Metric, SeedSummary};
 
-/// A metric: 4 places.
+/// A metric or a loss: 4 places. A loss may have run away.
 pub(super) fn number(value: f64) -> Cell {
-    Cell::number(format::metric(value), value)
+    if value.is_finite() { Cell::number(format::metric(value), value) } else { Cell::text("not finite") }
 }
 
 /// The same, or a dash.

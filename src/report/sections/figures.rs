@@ -16,6 +16,10 @@ use crate::run::{CurvePoint, TrainingRecord};
 
 /// More ranks than this are not drawn.
 const RANKS: usize = 50;
+/// Nor more metrics.
+const METRICS: usize = 40;
+/// Nor losses beyond this, which are those of a training that ran away.
+const LOSS: f64 = 1e6;
 
 fn figure(id: &str, caption: String, chart: Chart) -> Figure {
     Figure { id: id.to_owned(), caption: caption.into(), chart }
@@ -42,7 +46,7 @@ fn intervals(report: &Report, figures: &FigureData) -> String {
 /// Every metric by method.
 pub(super) fn metrics(report: &Report) -> Option<Figure> {
     let figures = report.figures.as_ref()?;
-    let names: Vec<Metric> = figures.methods.first()?.overall.keys().copied().collect();
+    let names: Vec<Metric> = figures.methods.first()?.overall.keys().copied().take(METRICS).collect();
     let series = figures.methods.iter().map(|method| Series {
         name: method_name(report, method.rung),
         values: names.iter().map(|metric| method.overall.get(metric).map(estimate)).collect(),
@@ -100,7 +104,7 @@ pub(super) fn improvement(report: &Report, ranker: &RankerSection) -> Option<Fig
         .into_iter()
         .filter(|rung| significance.contrasts.iter().any(|contrast| contrast.method == rung.name()))
         .collect();
-    let names = figures.methods.first()?.overall.keys();
+    let names = figures.methods.first()?.overall.keys().take(METRICS);
     let rows: Vec<IntervalRow> = names
         .map(|metric| {
             let of = |rung: &Rung| {
@@ -244,7 +248,7 @@ fn curve(id: &str, title: String, all: &[Trained<'_>]) -> Option<Figure> {
             .iter()
             .map(|(seed, curve, training)| {
                 let drawn =
-                    || curve.iter().filter_map(|p| Some((p.step, value(p).filter(|v| v.is_finite())?)));
+                    || curve.iter().filter_map(|p| Some((p.step, value(p).filter(|v| v.abs() < LOSS)?)));
                 let kept = |step: u32| drawn().position(|(at, _)| at == step);
                 Curve {
                     name: format!("seed {seed}"),

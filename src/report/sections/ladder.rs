@@ -8,7 +8,7 @@ use super::super::significance::Significance;
 use super::cells::{mean_sd, metric_columns, number, optional, row};
 use crate::compare::contrast_tests;
 use crate::document::{Block, Cell, Competition, Row, Table};
-use crate::eval::{Metric, Rung, TwoLevel};
+use crate::eval::{Metric, MetricKind, Rung, TwoLevel};
 
 /// Which part of the data a ladder is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -106,7 +106,13 @@ pub(super) fn overall(report: &Report, ranker: &RankerSection, ladder: &Ladder, 
     let users = super::super::format::thousands(report.seeds[0].test.n_users as u64);
     let caption =
         format!("Overall, over all {users} users, {}: {}, {}.", part.item(), ranked(ladder), over(report));
-    let columns = metric_columns("Order of the candidates", &metrics, true);
+    let mut columns = metric_columns("Order of the candidates", &metrics, true);
+    for (column, metric) in columns.iter_mut().skip(1).zip(&metrics) {
+        // No order changes it, so nobody wins.
+        if metric.kind == MetricKind::Recall && metric.k >= report.candidates {
+            column.better = None;
+        }
+    }
     let mut table = Table::new(part.id("overall"), caption, columns);
     for rung in &ladder.rungs {
         let Some(values) = &rung.overall else { continue };

@@ -1,5 +1,7 @@
 //! Scenes as pictures, by plotters' backends.
 
+use std::cell::Cell;
+
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontDesc, FontStyle, RGBColor, ShapeStyle, TextStyle};
@@ -33,10 +35,17 @@ pub(super) fn svg(scene: &Scene, theme: Theme, title: &str, description: &str) -
     format!("{open}\n<title>{}</title>\n<desc>{}</desc>\n{shapes}", escape(title), escape(description))
 }
 
+thread_local! {
+    /// The large picture of [`png`], kept for the next one: the system takes longer to hand out ten fresh megabytes than drawing does.
+    static PIXELS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// The picture as PNG.
 pub(super) fn png(scene: &Scene, theme: Theme) -> Vec<u8> {
     let (width, height) = size(scene);
-    let mut pixels = vec![0; width as usize * height as usize * 3];
+    let mut pixels = PIXELS.take();
+    // What is in it does not matter: the ground is drawn first.
+    pixels.resize(width as usize * height as usize * 3, 0);
     {
         let mut backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
         draw(scene, theme, BITMAP_DROP, &mut backend);
@@ -58,6 +67,7 @@ pub(super) fn png(scene: &Scene, theme: Theme) -> Vec<u8> {
         }
         small.extend(sums.iter().map(|sum| (sum / (fold * fold) as u16) as u8));
     }
+    PIXELS.set(pixels);
     encode(&small, wide as u32, tall as u32)
 }
 

@@ -33,14 +33,14 @@ fn estimate(interval: &Interval) -> Estimate {
 /// What intervals are, in captions.
 fn intervals(report: &Report, figures: &FigureData) -> String {
     let n = report.seeds.len();
-    let how = if n == 1 { "over users (t, one seed)" } else { "over users and seeds (crossed t)" };
+    let how = if n == 1 { "over users (t)" } else { "over users and seeds (crossed t)" };
     let few = if (2..4).contains(&n) {
-        format!("; with {n} seeds they may be too narrow where seeds matter much")
+        ", so few that they may be too narrow where seeds matter much".to_owned()
     } else {
         String::new()
     };
     let level = (1e4 * figures.level).round() / 1e2;
-    format!("{level} % intervals {how}{few}; {}", seeds(n))
+    format!("{level} % intervals {how}, {}{few}", seeds(n))
 }
 
 /// Every metric by method.

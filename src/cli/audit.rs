@@ -9,8 +9,8 @@ use super::output::Output;
 use super::table::table;
 use crate::audit::{Audit, Digits, HiddenUsers, Severity, audit as audit_file};
 use crate::baseline::{self, Baseline};
+use crate::document::TerminalStyle;
 use crate::pipeline;
-use crate::report::TerminalStyle;
 
 /// Audit files of published numbers, or those that the program comes with.
 pub fn audit(args: &AuditArgs, common: &Common, out: &mut Output) -> Result<Exit, Failure> {

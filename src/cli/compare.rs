@@ -77,8 +77,7 @@ fn format(args: &CompareArgs) -> Result<Option<CompareFormat>, Failure> {
 
 /// As other tables, and not wider than the terminal.
 fn style(out: &Output) -> TerminalStyle {
-    let crate::report::TerminalStyle { colour, unicode } = out.style();
-    TerminalStyle { colour, unicode, width: comfy_table::Table::new().width() }
+    TerminalStyle { width: comfy_table::Table::new().width(), ..out.style() }
 }
 
 fn text(document: &Checked, format: Option<CompareFormat>, style: TerminalStyle) -> String {

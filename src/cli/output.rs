@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::args::{Color, Common};
 use super::exit::{Exit, Failure};
-use crate::report::TerminalStyle;
+use crate::document::TerminalStyle;
 
 /// The standard output for results and the standard error for problems.
 pub struct Output {
@@ -23,7 +23,11 @@ impl Output {
             Color::Never => false,
             Color::Auto => terminal && !no_colour(),
         };
-        Self { quiet: common.quiet, style: TerminalStyle { colour, unicode: terminal }, closed: false }
+        Self {
+            quiet: common.quiet,
+            style: TerminalStyle { colour, unicode: terminal, width: None },
+            closed: false,
+        }
     }
 
     /// How tables may look.

@@ -2,8 +2,7 @@
 
 use comfy_table::{Attribute, Cell, Table};
 
-use crate::document::ruled_table;
-use crate::report::TerminalStyle;
+use crate::document::{TerminalStyle, ruled_table};
 
 /// An empty table with a header.
 pub fn table(style: TerminalStyle, header: &[&str]) -> Table {

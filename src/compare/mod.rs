@@ -21,13 +21,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod contrast;
 mod document;
 mod error;
 mod gate;
 mod method;
 mod pairs;
+mod table;
 
+pub use contrast::Contrast;
 pub use error::Error;
 pub use gate::{Gate, MalformedGate, Relation, Threshold, Verdict};
 pub use method::{Method, Run, Split};
 pub use pairs::{Compared, Pair, compare};
+pub use table::{contrast_notes, contrast_table, contrast_tests};

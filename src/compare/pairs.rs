@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gate::{Gate, Verdict};
-use super::{Error, Method};
+use super::{Contrast, Error, Method};
 use crate::eval::Metric;
 use crate::significance::{Entry, Family, Paired, Row, SeedPairing, Settings, family};
 
@@ -86,6 +86,13 @@ impl Compared {
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.family.rows
+    }
+
+    /// The rows as plain data.
+    #[must_use]
+    pub fn contrasts(&self) -> Vec<Contrast> {
+        let metrics = self.metrics.iter().cycle();
+        self.rows().iter().zip(metrics).map(|(row, metric)| Contrast::new(*metric, row)).collect()
     }
 
     /// Index of the method of this name.

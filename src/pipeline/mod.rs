@@ -74,6 +74,7 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     let hopeless = !options.keep_going && jobs.iter().any(|job| matches!(job.state, State::Broken(_)));
     let mut summary = Summary::default();
     for Job { experiment, data, backbone, state } in jobs {
+        let here = data.clone();
         let ending = match state {
             State::Waiting(needs) => {
                 let key = |data: &Prepared, seed| retrieval_key(&experiment, data, seed);
@@ -90,7 +91,7 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
         };
         let mut outcome = Outcome { experiment: experiment.name.clone(), ending, report: None };
         if let Some(cells) = outcome.ending.cells().filter(|cells| !cells.is_empty()) {
-            match write(&experiment, cells, &baselines, &folders.reports) {
+            match write(&experiment, cells, &baselines, here.as_deref(), &folders.reports) {
                 Ok(written) => outcome.report = Some(written),
                 Err(error) => outcome.ending.fail(error),
             }

@@ -13,7 +13,7 @@ pub struct Outcome {
     /// How.
     pub ending: Ending,
     /// Its report and the files that were written, if there is any finished seed.
-    pub report: Option<(Report, [PathBuf; 2])>,
+    pub report: Option<(Report, [PathBuf; 4])>,
 }
 
 /// How an experiment ended. `cells` are the finished seeds in order; `computed` of them are new.

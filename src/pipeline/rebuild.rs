@@ -19,8 +19,8 @@ use crate::run::{
 };
 use crate::seed::Seed;
 
-/// An experiment's name, and its report with the two files, or `None` if nothing is stored for it.
-pub type Rebuilt = (String, Result<Option<(Report, [PathBuf; 2])>, Error>);
+/// An experiment's name, and its report with its files, or `None` if nothing is stored for it.
+pub type Rebuilt = (String, Result<Option<(Report, [PathBuf; 4])>, Error>);
 
 /// Make the report of every experiment again from its stored seeds.
 ///
@@ -48,7 +48,8 @@ pub fn rebuild(
             if cells.is_empty() {
                 return Ok(None);
             }
-            write(&job.experiment, &cells, &baselines, &folders.reports).map(Some)
+            let data = job.data.as_deref();
+            write(&job.experiment, &cells, &baselines, data, &folders.reports).map(Some)
         };
         let result = one();
         rebuilt.push((job.experiment.name, result));

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::record::setting_records;
-use super::{Error, Finished};
+use super::{Error, Finished, Prepared};
 use crate::baseline::{self, Baseline};
 use crate::eval;
 use crate::experiment::{Averaging, Experiment, Origin, RetrieverSpec};
-use crate::report::{self, Report};
+use crate::report::{self, Report, Strata};
 use crate::run::{Cell, RankingCell, SettingRecord};
 
 /// Where things are and go.
@@ -43,7 +43,8 @@ pub fn published(named: Option<&Path>) -> Result<Vec<Baseline>, Error> {
     Ok(baseline::load_folder(folder)?)
 }
 
-/// The report of an experiment from its finished seeds, in their order.
+/// The report of an experiment from its finished seeds, in their order. With the data it can tell users apart by their history and by
+/// the item they want.
 ///
 /// # Errors
 /// As [`Report::build`].
@@ -51,6 +52,7 @@ pub fn build_report(
     experiment: &Experiment,
     finished: &[Finished],
     baselines: &[Baseline],
+    data: Option<&Prepared>,
 ) -> Result<Report, Error> {
     let cells: Vec<Cell> = finished.iter().map(|seed| seed.retrieval.clone()).collect();
     let rankings: Vec<RankingCell> = finished.iter().filter_map(|seed| seed.ranking.clone()).collect();
@@ -64,6 +66,7 @@ pub fn build_report(
     };
     let mut settings = setting_records(experiment);
     let warnings: Vec<String> = unused_decay(experiment, &mut settings).into_iter().collect();
+    let users = data.filter(|data| is_of(data, finished)).map(users);
     let seeds: Vec<u64> = experiment.seeds.iter().map(|seed| seed.get()).collect();
     Ok(Report::build(&report::Input {
         experiment: &experiment.name,
@@ -76,8 +79,27 @@ pub fn build_report(
         cells: &cells,
         rankings: &rankings,
         baselines,
+        strata: users.as_ref().map(|(history, popularity)| Strata { history, popularity }),
         warnings: &warnings,
     })?)
+}
+
+/// Whether the cells were computed from these data.
+fn is_of(data: &Prepared, finished: &[Finished]) -> bool {
+    let fingerprint = &data.record.split_fingerprint;
+    finished.iter().all(|seed| seed.retrieval.manifest.dataset.split_fingerprint == *fingerprint)
+}
+
+/// Of each user of the test: the items before the held-out one, and how often training has the held-out one.
+fn users(data: &Prepared) -> (Vec<u32>, Vec<u32>) {
+    let split = &data.split;
+    let mut counts = vec![0u32; split.n_items];
+    for item in split.train.iter().flatten() {
+        counts[item.index()] += 1;
+    }
+    // All of the training, and the item of validation.
+    let history = split.train.iter().map(|items| items.len() as u32 + 1).collect();
+    (history, split.test.iter().map(|item| counts[item.index()]).collect())
 }
 
 /// Where the rule overwrites the weight decay, list the one that was used; a warning if another was typed.
@@ -109,9 +131,10 @@ pub(super) fn write(
     experiment: &Experiment,
     cells: &[Finished],
     baselines: &[Baseline],
+    data: Option<&Prepared>,
     reports: &Path,
-) -> Result<(Report, [PathBuf; 2]), Error> {
-    let report = build_report(experiment, cells, baselines)?;
+) -> Result<(Report, [PathBuf; 4]), Error> {
+    let report = build_report(experiment, cells, baselines, data)?;
     let paths = report::write_report(&reports.join(&experiment.name), &report)?;
     Ok((report, paths))
 }

@@ -3,8 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compare::{comparisons, source};
+use super::figure_data::figure_data;
+use super::methods::method_ranks;
 use super::model::{DatasetSection, PublishedDataset, Report, SCHEMA, SeedResult, Summary};
 use super::ranker::ranker;
+use super::significance::significance;
+use super::strata::Strata;
 use super::warnings::warnings;
 use super::{Error, format};
 use crate::baseline::Baseline;
@@ -36,6 +40,8 @@ pub struct Input<'a> {
     pub rankings: &'a [RankingCell],
     /// Published numbers to set beside ours.
     pub baselines: &'a [Baseline],
+    /// What is known of the users of the test, where the data are there.
+    pub strata: Option<Strata<'a>>,
     /// What the caller wants its reader to know.
     pub warnings: &'a [String],
 }
@@ -77,6 +83,11 @@ impl Report {
         };
         let ours = &first.manifest.dataset;
         let retriever = first.manifest.retriever.clone();
+        let methods = method_ranks(input, &ranks.test)?;
+        let mut ranker = ranker(input, candidates)?;
+        if let Some(section) = &mut ranker {
+            section.significance = significance(&methods, &metrics, candidates)?;
+        }
         let mut report = Self {
             schema: SCHEMA.to_owned(),
             experiment: input.experiment.to_owned(),
@@ -92,7 +103,8 @@ impl Report {
             averaging: input.averaging,
             seeds,
             summary,
-            ranker: ranker(input, candidates)?,
+            ranker,
+            figures: figure_data(input, &methods, &metrics, candidates)?,
             settings: input.settings.to_vec(),
         };
         report.warnings = warnings(input, &report);
@@ -162,7 +174,7 @@ fn seed_result(
     test: &RankList,
     validation: &RankList,
 ) -> SeedResult {
-    let Cell { manifest, retrieval, .. } = cell;
+    let Cell { manifest, retrieval, curve, .. } = cell;
     let table = |ranks, averaging| MetricTable::overall(ranks, input.cutoffs, candidates, averaging);
     SeedResult {
         seed: manifest.seed,
@@ -172,6 +184,7 @@ fn seed_result(
         test_retrieved_subset: MetricTable::ranker_only(test, input.cutoffs, candidates),
         tied_users: retrieval.test.tied_users,
         training: manifest.training.clone(),
+        curve: curve.clone(),
         peak_memory_bytes: manifest.peak_memory_bytes,
         times: manifest.times.clone(),
         machine: manifest.machine.clone(),

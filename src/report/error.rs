@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::eval::ZeroRank;
 use crate::run;
+use crate::significance::SignificanceError;
 
 /// A report that cannot be made, written or read.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,12 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// Values that cannot be compared.
+    #[error(transparent)]
+    Significance(#[from] SignificanceError),
+    /// A document that cannot be printed.
+    #[error(transparent)]
+    Document(#[from] crate::document::Error),
     /// The disk.
     #[error(transparent)]
     Run(#[from] run::Error),

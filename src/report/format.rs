@@ -38,11 +38,6 @@ pub(super) fn signed(value: f64) -> String {
     format!("{value:+.4}")
 }
 
-/// A mean with its spread, if there is one.
-pub(super) fn mean_sd(mean: f64, sd: Option<f64>) -> String {
-    sd.map_or_else(|| metric(mean), |sd| format!("{mean:.4} ± {sd:.4}"))
-}
-
 /// A count over seeds: one decimal if it is not whole.
 pub(super) fn count(mean: f64, sd: Option<f64>) -> String {
     let whole =
@@ -76,11 +71,6 @@ pub(super) fn retriever(name: &str) -> &str {
         "lru" => "LRURec",
         other => other,
     }
-}
-
-/// Text inside a Markdown table cell.
-pub(super) fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\n', '\r'], " ")
 }
 
 #[cfg(test)]

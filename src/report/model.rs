@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::figure_data::FigureData;
 use super::ranker::RankerSection;
 use crate::baseline::{PublishedStatistics, Scope};
 use crate::eval::{Averaging, Metric, MetricTable, SeedSummary, TwoLevel};
-use crate::run::{CodeRecord, DatasetRecord, Machine, SettingRecord, Times, TrainingRecord};
+use crate::run::{CodeRecord, CurvePoint, DatasetRecord, Machine, SettingRecord, Times, TrainingRecord};
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "bench.results/1";
@@ -48,6 +49,9 @@ pub struct Report {
     /// as they were before there was a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranker: Option<RankerSection>,
+    /// What the figures are drawn from; left out where there is no NDCG.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<FigureData>,
     /// Every setting with its origin.
     pub settings: Vec<SettingRecord>,
 }
@@ -100,6 +104,9 @@ pub struct SeedResult {
     pub tied_users: u64,
     /// How training went.
     pub training: Option<TrainingRecord>,
+    /// Every validation during training; left out where there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<CurvePoint>,
     /// The most memory that the process held, in bytes.
     pub peak_memory_bytes: Option<u64>,
     /// When it was computed.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compare::{RankerNumbers, ranker_comparisons};
 use super::model::Comparison;
+use super::significance::Significance;
 use super::{Error, Input};
 use crate::eval::{
     Averaging, Metric, MetricKind, Rung, SeedSummary, TwoLevel, expected_random, headroom_gained, over_seeds,
@@ -38,6 +39,9 @@ pub struct RankerSection {
     pub validation: Ladder,
     /// Ours beside the published numbers of the same backbone on the same dataset.
     pub comparisons: Vec<Comparison>,
+    /// Whether the differences between its rungs are more than chance; left out where not all of R was ranked or nobody was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub significance: Option<Significance>,
 }
 
 /// One seed of the second stage.
@@ -166,6 +170,7 @@ pub(super) fn ranker(input: &Input<'_>, candidates: u32) -> Result<Option<Ranker
         test: ladder(&test, &metrics, &read_out),
         validation: ladder(&validation, &metrics, &read_out),
         comparisons: Vec::new(),
+        significance: None,
         read_out,
     };
     if let Some(result) = section.test.result(&section.read_out).filter(|_| section.tuned) {

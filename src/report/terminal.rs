@@ -3,24 +3,15 @@
 use comfy_table::{Attribute, Cell, CellAlignment, Table};
 
 use super::format::{count, metric, thousands};
-use super::markdown::ranker::rung_name;
 use super::model::{Comparison, Report};
+use super::names::rung_name;
 use super::ranker::{Ladder, RankerSection};
 use crate::baseline::Scope;
-use crate::document::ruled_table;
+use crate::document::{TerminalStyle, ruled_table};
 use crate::eval::{Metric, Rung};
 
-/// How the table may look. The caller knows whether a person looks at it and whether `NO_COLOR` is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TerminalStyle {
-    /// Whether bold and colours may be used.
-    pub colour: bool,
-    /// Whether lines may be drawn with characters beyond ASCII.
-    pub unicode: bool,
-}
-
 /// The test table of a report, ending in a newline: seeds, mean and standard deviation, and the published row of the
-/// same method with whether ours agrees with it.
+/// same method with whether ours agrees with it. It is narrow whatever the width of the terminal.
 #[must_use]
 pub fn terminal(report: &Report, style: TerminalStyle) -> String {
     let metrics: Vec<Metric> = report.summary.test.keys().copied().collect();

@@ -60,11 +60,40 @@ pub(super) fn warnings(input: &Input<'_>, report: &Report) -> Vec<String> {
             versions.join(", ")
         ));
     }
+    found.extend(report.ranker.as_ref().map(of_tests).unwrap_or_default());
     found.extend(differing_statistics(report));
     found.extend(report.dataset.ours.warnings.iter().cloned());
     found.extend(input.warnings.iter().cloned());
     let mut seen = BTreeSet::new();
     found.retain(|warning| seen.insert(warning.clone()));
+    found
+}
+
+/// What is known of the tests: differences that nobody could have found, and seeds too few for the intervals.
+fn of_tests(ranker: &RankerSection) -> Vec<String> {
+    let Some(significance) = &ranker.significance else { return Vec::new() };
+    let mut found = Vec::new();
+    let contrasts = &significance.contrasts;
+    let weak: Vec<_> = contrasts.iter().filter(|contrast| contrast.underpowered).collect();
+    // What tells the most stands last: tuned before zero-shot, against the retriever.
+    let example =
+        weak.iter().rev().find(|contrast| contrast.reference == Rung::Retriever.name()).or(weak.last());
+    if let Some((contrast, minimum)) = example.and_then(|contrast| Some((contrast, contrast.minimum?))) {
+        found.push(format!(
+            "Underpowered: in {} of {} comparisons the observed difference is smaller than what these users and seeds would show {:.0} times \
+             in 100 (such as {} against {} in {}: {:+.4}, where {minimum:.4} would be needed); no difference found there is no sign of none.",
+            weak.len(),
+            contrasts.len(),
+            100.0 * significance.power,
+            contrast.method,
+            contrast.reference,
+            contrast.metric,
+            contrast.difference,
+        ));
+    }
+    let few =
+        contrasts.iter().flat_map(|contrast| &contrast.notes).find(|note| note.contains("seeds matter much"));
+    found.extend(few.map(|note| format!("Few seeds for the tests: {note}.")));
     found
 }
 

@@ -1,22 +1,51 @@
 //! Reports on disk.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Report, SCHEMA, markdown};
+use super::sections::{FIGURES, TABLES};
+use super::{Error, Report, SCHEMA, document};
+use crate::document::{Theme, files};
 use crate::run::{self, atomic};
 
-const REPORT: &str = "report.md";
+const NAME: &str = "report";
 const RESULTS: &str = "results.json";
 
-/// Write `report.md` and `results.json` to `folder`, creating it. Returns the two paths in that order.
+/// The files that stand in the folder of a report itself; tables and figures are in `tables/` and `figures/`.
+pub const WRITTEN: [&str; 4] = ["report.html", "report.md", "report.tex", RESULTS];
+
+/// Write the report in every format to `folder`, creating it: [`WRITTEN`], `tables/` and `figures/`. Tables and figures of an earlier
+/// report that this one does not have are removed; files of other names are not touched. Returns the paths of [`WRITTEN`].
 ///
 /// # Errors
-/// If they cannot be written; earlier ones stay then.
-pub fn write_report(folder: &Path, report: &Report) -> Result<[PathBuf; 2], Error> {
-    let [text, results] = [REPORT, RESULTS].map(|name| folder.join(name));
-    atomic::write_json(&results, report)?;
-    atomic::write(&text, markdown(report).as_bytes())?;
-    Ok([text, results])
+/// If a file cannot be written; earlier ones stay then.
+pub fn write_report(folder: &Path, report: &Report) -> Result<[PathBuf; 4], Error> {
+    let document = document(report)?;
+    let results = folder.join(RESULTS);
+    let mut all = vec![(results.clone(), atomic::to_json(&results, report)?)];
+    // The document as JSON would say what results.json says.
+    let json = format!("{NAME}.json");
+    let written = files(&document, NAME).into_iter().filter(|file| file.path != json);
+    all.extend(written.map(|file| (folder.join(file.path), file.bytes)));
+    atomic::write_all(&all)?;
+    let kept: BTreeSet<&Path> = all.iter().map(|(path, _)| path.as_path()).collect();
+    for old in ours().map(|name| folder.join(name)) {
+        if !kept.contains(old.as_path()) {
+            atomic::remove(&old)?;
+        }
+    }
+    Ok(WRITTEN.map(|name| folder.join(name)))
+}
+
+/// Every file that a report may have below `tables/` and `figures/`.
+fn ours() -> impl Iterator<Item = String> {
+    let tables = TABLES.into_iter().flat_map(|id| ["csv", "tex"].map(|kind| format!("tables/{id}.{kind}")));
+    let themes = || [Theme::Light, Theme::Dark].into_iter();
+    let figures = FIGURES.into_iter().flat_map(move |id| {
+        themes()
+            .flat_map(move |theme| ["svg", "png"].map(|kind| format!("figures/{id}-{}.{kind}", theme.name())))
+    });
+    tables.chain(figures)
 }
 
 /// Read a `results.json`. Unknown fields are ignored; another schema is refused.

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -30,6 +31,13 @@ pub fn write_with(
 ) -> Result<(), Error> {
     let folder = parent(path);
     create_dir_all(&folder)?;
+    place(path, fill)?;
+    sync_dir(&folder).map_err(|source| Error::write(path, source))
+}
+
+/// The file in its place, whose folder is there; the folder is not flushed.
+fn place(path: &Path, fill: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> Result<(), Error> {
+    let folder = parent(path);
     let fail = |source| Error::write(path, source);
     let temporary = temporary_in(&folder, path).map_err(fail)?;
     let mut writer = BufWriter::new(temporary.as_file());
@@ -37,7 +45,46 @@ pub fn write_with(
     drop(writer);
     temporary.as_file().sync_all().map_err(fail)?;
     temporary.persist(path).map_err(|refused| fail(refused.error))?;
-    sync_dir(&folder).map_err(fail)
+    Ok(())
+}
+
+/// Write each file as [`write()`] does, but flush each folder only once, when all are in their places. A file that has these bytes already
+/// is left as it is.
+///
+/// # Errors
+/// As [`write()`]; files before the one that failed are there.
+pub fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), Error> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for folder in files.iter().map(|(path, _)| parent(path)) {
+        if !folders.contains(&folder) {
+            create_dir_all(&folder)?;
+            folders.push(folder);
+        }
+    }
+    // The disk takes its time for each file, so several wait for it together.
+    files.par_iter().try_for_each(|(path, bytes)| {
+        let same = fs::read(path).is_ok_and(|old| old == *bytes);
+        if same { Ok(()) } else { place(path, |file| file.write_all(bytes)) }
+    })?;
+    folders.iter().try_for_each(|folder| sync_dir(folder).map_err(|source| Error::write(folder, source)))
+}
+
+/// Remove a file, if it is there, and its folder if that is empty then.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Ok(()) => {
+            // Refused by the system where something is left in it.
+            let _ = fs::remove_dir(parent(path));
+            Ok(())
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(())
+        }
+        Err(source) => Err(Error::write(path, source)),
+    }
 }
 
 /// Write `value` to `path` as indented JSON with a final newline.

@@ -146,15 +146,7 @@ impl Crossed {
             None if self.estimate == 0.0 => (0.0, 1.0),
             None => (f64::INFINITY.copysign(self.estimate), 0.0),
         };
-        Outcome {
-            method: Method::CrossedT,
-            statistic,
-            p,
-            mid_p: None,
-            n: self.users,
-            draws: None,
-            notes: self.notes(),
-        }
+        Outcome::new(Method::CrossedT, statistic, p, self.users, self.notes())
     }
 
     /// The interval for the mean difference.

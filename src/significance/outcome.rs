@@ -77,6 +77,13 @@ pub struct Outcome {
     pub notes: Vec<String>,
 }
 
+impl Outcome {
+    /// Of a test without random draws, and without a mid-p.
+    pub(super) fn new(method: Method, statistic: f64, p: f64, n: usize, notes: Vec<String>) -> Self {
+        Self { method, statistic, p, mid_p: None, n, draws: None, notes }
+    }
+}
+
 /// An interval for the mean difference A - B.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Interval {

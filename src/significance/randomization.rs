@@ -44,15 +44,8 @@ pub fn sign_flips(paired: &Paired, draws: u32, seed: Seed) -> Outcome {
     // Every difference was rounded by up to half a step.
     let least = sum.abs() - n as i64;
     let patterns = sizes.values().try_fold(1usize, |all, count| all.checked_mul(count + 1));
-    let mut outcome = Outcome {
-        method: Method::ExactRandomization,
-        statistic: sum as f64 * unit / users,
-        p: 1.0,
-        mid_p: None,
-        n,
-        draws: None,
-        notes: Vec::new(),
-    };
+    let statistic = sum as f64 * unit / users;
+    let mut outcome = Outcome::new(Method::ExactRandomization, statistic, 1.0, n, Vec::new());
     if n == 0 {
         outcome.notes.push("no user differs".to_owned());
     } else if patterns.is_some_and(|patterns| patterns <= ENUMERATED) {
@@ -182,15 +175,10 @@ pub fn sign_flips_of_hits(hits: &[i64]) -> Outcome {
             equal += p;
         }
     }
-    Outcome {
-        method: if sizes.keys().all(|size| *size == 1) { Method::ExactMcNemar } else { Method::ExactHits },
-        statistic: sum as f64,
-        p: f64::min(beyond + equal, 1.0),
-        mid_p: Some(f64::min(beyond + 0.5 * equal, 1.0)),
-        n,
-        draws: None,
-        notes: if n == 0 { vec!["no user differs".to_owned()] } else { Vec::new() },
-    }
+    let method = if sizes.keys().all(|size| *size == 1) { Method::ExactMcNemar } else { Method::ExactHits };
+    let notes = if n == 0 { vec!["no user differs".to_owned()] } else { Vec::new() };
+    let outcome = Outcome::new(method, sum as f64, f64::min(beyond + equal, 1.0), n, notes);
+    Outcome { mid_p: Some(f64::min(beyond + 0.5 * equal, 1.0)), ..outcome }
 }
 
 /// The distribution of Y + stride x Binomial(count, 1/2), without its negligible ends.

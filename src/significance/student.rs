@@ -38,7 +38,7 @@ pub fn paired_t(paired: &Paired, level: f64) -> (Outcome, Interval) {
         draws: None,
         notes: notes.clone(),
     };
-    (Outcome { method: Method::PairedT, statistic, p, mid_p: None, n, draws: None, notes }, interval)
+    (Outcome::new(Method::PairedT, statistic, p, n, notes), interval)
 }
 
 /// The mean; 0 for none.

@@ -49,15 +49,7 @@ pub fn wilcoxon(paired: &Paired, zeros: Zeros, continuity: bool) -> Outcome {
         ranked += equal.len();
     }
 
-    let mut outcome = Outcome {
-        method: Method::Wilcoxon,
-        statistic: above,
-        p: 1.0,
-        mid_p: None,
-        n,
-        draws: None,
-        notes: Vec::new(),
-    };
+    let mut outcome = Outcome::new(Method::Wilcoxon, above, 1.0, n, Vec::new());
     if n == 0 {
         outcome.notes.push("no user differs".to_owned());
     } else if none == 0 && ties == 0.0 && n <= EXACT {

@@ -1,5 +1,7 @@
 //! Scenes as pictures, by plotters' backends.
 
+use std::cell::Cell;
+
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontDesc, FontStyle, RGBColor, ShapeStyle, TextStyle};
@@ -33,10 +35,17 @@ pub(super) fn svg(scene: &Scene, theme: Theme, title: &str, description: &str) -
     format!("{open}\n<title>{}</title>\n<desc>{}</desc>\n{shapes}", escape(title), escape(description))
 }
 
+thread_local! {
+    /// The large picture of [`png`], kept for the next one: the system takes longer to hand out ten fresh megabytes than drawing does.
+    static PIXELS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// The picture as PNG.
 pub(super) fn png(scene: &Scene, theme: Theme) -> Vec<u8> {
     let (width, height) = size(scene);
-    let mut pixels = vec![0; width as usize * height as usize * 3];
+    let mut pixels = PIXELS.take();
+    // What is in it does not matter: the ground is drawn first.
+    pixels.resize(width as usize * height as usize * 3, 0);
     {
         let mut backend = BitMapBackend::with_buffer(&mut pixels, (width, height));
         draw(scene, theme, BITMAP_DROP, &mut backend);
@@ -46,16 +55,19 @@ pub(super) fn png(scene: &Scene, theme: Theme) -> Vec<u8> {
     let (wide, tall) = (width as usize / fold, height as usize / fold);
     let mut small = Vec::with_capacity(wide * tall * 3);
     let line = width as usize * 3;
+    let mut sums = vec![0u16; wide * 3];
     for rows in pixels.chunks_exact(line * fold) {
-        for column in 0..wide {
-            for channel in 0..3 {
-                let first = column * fold * 3 + channel;
-                let cells = (0..fold).flat_map(|y| (0..fold).map(move |x| first + y * line + x * 3));
-                let sum: usize = cells.map(|at| usize::from(rows[at])).sum();
-                small.push((sum / (fold * fold)) as u8);
+        sums.fill(0);
+        for row in rows.chunks_exact(line) {
+            for (sums, group) in sums.chunks_exact_mut(3).zip(row.chunks_exact(3 * fold)) {
+                for pixel in group.chunks_exact(3) {
+                    sums.iter_mut().zip(pixel).for_each(|(sum, channel)| *sum += u16::from(*channel));
+                }
             }
         }
+        small.extend(sums.iter().map(|sum| (sum / (fold * fold) as u16) as u8));
     }
+    PIXELS.set(pixels);
     encode(&small, wide as u32, tall as u32)
 }
 

@@ -74,7 +74,7 @@ fn ls_lists_what_is_stored() {
 }
 
 #[test]
-fn report_makes_the_same_report_from_the_store_with_or_without_the_data() {
+fn report_makes_the_same_report_from_the_store_and_without_the_data_all_but_what_only_they_tell() {
     let place = Place::with(&TINY.replace(
         "name = \"synthetic\"\nusers = 150\nitems = 60",
         "name = \"csv\"\nratings_file = \"ratings.csv\"",
@@ -89,11 +89,25 @@ fn report_makes_the_same_report_from_the_store_with_or_without_the_data() {
     place.run(&["tiny.toml"]).succeeds();
     let files = ["reports/tiny/report.md", "reports/tiny/results.json"];
     let before = files.map(|name| place.read(name));
-    for data in ["data", "nowhere"] {
-        std::fs::remove_dir_all(place.path("reports")).unwrap();
-        place.run(&["report", "tiny.toml", "--data-dir", data]).succeeds();
-        assert_eq!(files.map(|name| place.read(name)), before, "data in {data}");
-    }
+    let figures = place.names("reports/tiny/figures");
+    std::fs::remove_dir_all(place.path("reports")).unwrap();
+    place.run(&["report", "tiny.toml"]).succeeds();
+    assert_eq!(files.map(|name| place.read(name)), before);
+    assert_eq!(place.names("reports/tiny/figures"), figures);
+    // Users' histories are in the data alone.
+    place.run(&["report", "tiny.toml", "--data-dir", "nowhere"]).succeeds();
+    let [mut with, without] = [before[1].clone(), place.read(files[1])]
+        .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
+    let breakdowns = with["figures"].as_object_mut().unwrap().remove("breakdowns").unwrap();
+    assert_eq!(breakdowns.as_array().unwrap().len(), 2);
+    assert_eq!(with, without);
+    let sentence =
+        "by the length of histories and by the popularity of items is not drawn: both are in the data";
+    assert!(!before[0].contains(sentence));
+    assert!(place.read(files[0]).contains(sentence));
+    let left: Vec<_> = figures.iter().filter(|name| !name.starts_with("by-")).cloned().collect();
+    assert_eq!(figures.len(), left.len() + 8);
+    assert_eq!(place.names("reports/tiny/figures"), left, "figures of the earlier report are gone");
     let ran = place.run(&["report", "tiny.toml", "-S", "retriever.dropout=0.3", "--data-dir", "nowhere"]);
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
     assert_eq!(ran.stdout, "tiny: no stored run; nothing to report\n");
@@ -283,12 +297,12 @@ fn a_weight_decay_that_the_rule_overwrites_is_told_in_the_report() {
     let report = place.read("reports/tiny/report.md");
     assert!(
         report.contains(
-            "- retriever.weight_decay is 0.2 (tiny.toml:14), but 0.01 was used: retriever.weight_decay_rule overwrites it.\n"
+            "> - retriever.weight\\_decay is 0.2 (tiny.toml:14), but 0.01 was used: retriever.weight\\_decay\\_rule overwrites it.\n"
         ),
         "{report}"
     );
     assert!(
-        report.contains("| `retriever.weight_decay (used)` | `0.01` | retriever.weight_decay_rule |\n"),
+        report.contains("| retriever.weight\\_decay (used) | 0.01 | retriever.weight\\_decay\\_rule |\n"),
         "{report}"
     );
     place.run(&["tiny.toml", "-S", "seeds=[1]", "-S", "retriever.weight_decay=0.01"]).succeeds();

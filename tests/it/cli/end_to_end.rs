@@ -8,7 +8,10 @@ use super::{Place, TINY};
 fn a_bare_path_runs_the_experiment_and_writes_cells_and_a_report() {
     let place = Place::tiny();
     let ran = place.run(&["tiny.toml"]).succeeds();
-    assert_eq!(place.names("reports/tiny"), ["report.md", "results.json"]);
+    assert_eq!(
+        place.names("reports/tiny"),
+        ["figures", "report.html", "report.md", "report.tex", "results.json", "tables"]
+    );
     assert_eq!(place.names("runs/retrieval").len(), 2);
     for cell in place.names("runs/retrieval") {
         let files = place.names(&format!("runs/retrieval/{cell}"));
@@ -20,10 +23,10 @@ fn a_bare_path_runs_the_experiment_and_writes_cells_and_a_report() {
     assert!(lines.contains(&"tiny"), "{}", ran.stdout);
     assert!(lines.iter().any(|line| line.trim_start().starts_with("seed 1 ")), "{}", ran.stdout);
     assert!(lines.iter().any(|line| line.trim_start().starts_with("mean ")), "{}", ran.stdout);
-    let paths: Vec<String> = ["report.md", "results.json"]
+    let paths: Vec<String> = ["report.html", "report.md", "report.tex", "results.json"]
         .map(|name| std::path::Path::new("reports").join("tiny").join(name).display().to_string())
         .to_vec();
-    assert_eq!(lines[lines.len() - 2..], paths);
+    assert_eq!(lines[lines.len() - 4..], paths);
     let results: Value = serde_json::from_str(&place.read("reports/tiny/results.json")).unwrap();
     assert_eq!(results["experiment"], "tiny");
     assert_eq!(results["seeds"][0]["seed"], 1);

@@ -169,7 +169,7 @@ fn quiet_prints_the_paths_alone() {
     let place = Place::tiny();
     let ran = place.run(&["-q", "tiny.toml"]).succeeds();
     assert_eq!(ran.stderr, "");
-    let paths = ["report.md", "results.json"]
+    let paths = ["report.html", "report.md", "report.tex", "results.json"]
         .map(|name| std::path::Path::new("reports").join("tiny").join(name).display().to_string());
     assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), paths);
     assert_eq!(place.run(&["-q", "validate", "tiny.toml"]).succeeds().stdout, "");

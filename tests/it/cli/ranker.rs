@@ -85,7 +85,7 @@ fn a_backbone_ranks_the_candidates_and_the_report_has_its_ladder() {
     let retriever = &ranker["test"]["rungs"][1]["overall"]["MRR@3"]["seeds"]["mean"];
     let first_stage = &results["summary"]["test"]["MRR@3"]["seeds"]["mean"];
     assert!((retriever.as_f64().unwrap() - first_stage.as_f64().unwrap()).abs() < 1e-12);
-    assert!(place.read("reports/ranked/report.md").contains("| **tuned** |"));
+    assert!(place.read("reports/ranked/report.md").contains("| tuned (c, the result) |"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod browser;
 mod charts;
 mod check;
-mod devtools;
+pub mod devtools;
 mod formats;
 mod latex;
 mod look;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use bench::baseline::built_in;
+use bench::document::markdown;
 use bench::eval::{Averaging, Metric, MetricKind, Rung};
-use bench::report::{Error, Input, Report, markdown};
+use bench::report::{Error, Input, Report, document};
 use bench::run::{
     AuditRecord, BackboneRecord, Cell, CurvePoint, LabelRecord, PromptRecord, RankedPart, RankerRecord,
     RankingCell, Reading, StoredPart, StoredRanking, StoredRetrieval,
@@ -115,6 +116,7 @@ fn report(cells: &[Cell], rankings: &[RankingCell]) -> Result<Report, Error> {
         cells,
         rankings,
         baselines: &built_in().unwrap(),
+        strata: None,
         warnings: &[],
     })
 }
@@ -213,6 +215,7 @@ fn published_rankers_of_the_same_backbone_stand_beside_ours() {
         cells: &cells,
         rankings: &[ranking(42, tested())],
         baselines: &built_in().unwrap(),
+        strata: None,
         warnings: &[],
     })
     .unwrap();
@@ -250,13 +253,13 @@ fn rankings_of_other_candidates_are_refused() {
 
 #[test]
 fn the_report_shows_ladder_letters_curve_and_what_was_cut() {
-    let text = markdown(&two());
+    let text = markdown(&document(&two()).unwrap(), "figures");
     for expected in [
-        "| **tuned, in-context** | 0.5000 ± 0.2357 | 0.5000 ± 0.2357 | 0.5000 ± 0.2357 | 0.7500 ± 0.1179 |",
-        "| random order (expected) | 0.5000 | 0.5000 |",
-        "| share of the headroom gained |",
+        "| tuned, in-context (the result) | **0.5000** ± 0.2357 | **0.5000** ± 0.2357 | **0.5000** ± 0.2357 | **0.7500** ± 0.1179 |",
+        "| random order (expected) (bound) | 0.5000 | 0.5000 |",
+        "| share of the headroom gained (%) |",
         "The two read-outs differ for 2 of 2 letters. Scores are read in-context: the ids that training teaches.",
-        "| A | 29909 | 319 |",
+        "| A | 29909 | 319 | no |",
         "| 100 | 1.5000 | 0.7500 | 1.5000 | 0.7500 |",
         "- Seed 42: 2 of 16 prompts of training were cut on the left and lost the beginning of the instruction (4.5 tokens on \
          average).",

@@ -154,8 +154,8 @@ fn a_seed_twice_and_no_seed_are_refused() {
 fn results_come_back_from_the_file_to_the_last_bit() {
     let folder = tempfile::tempdir().unwrap();
     let report = Material::two_seeds().report();
-    let [text, results] = write_report(&folder.path().join("ml-100k-lrurec"), &report).unwrap();
-    assert!(text.ends_with("ml-100k-lrurec/report.md"));
+    let [page, text, _, results] = write_report(&folder.path().join("ml-100k-lrurec"), &report).unwrap();
+    assert!(text.ends_with("ml-100k-lrurec/report.md") && page.ends_with("ml-100k-lrurec/report.html"));
     assert_eq!(read_results(&results).unwrap(), report);
 }
 

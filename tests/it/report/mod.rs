@@ -1,6 +1,8 @@
 //! Reports: every figure follows from the stored ranks, and what a reader must know is said.
 
+mod browser;
 mod figures;
+mod ranked;
 mod text;
 
 use std::collections::BTreeMap;
@@ -137,6 +139,7 @@ impl Material {
             cells: &self.cells,
             rankings: &[],
             baselines: &self.baselines,
+            strata: None,
             warnings: &self.warnings,
         })
     }

@@ -30,4 +30,4 @@ mod pairs;
 pub use error::Error;
 pub use gate::{Gate, MalformedGate, Relation, Threshold, Verdict};
 pub use method::{Method, Run, Split};
-pub use pairs::{Compared, Pair, compare};
+pub use pairs::{Compared, Pair, Pairs, compare, pairs_of};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Finished, Need};
+use super::{Error, Finished, Need, Part};
 use crate::report::Report;
 use crate::run::CellKey;
 
@@ -14,6 +14,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// Its report and the files that were written, if there is any finished seed.
     pub report: Option<(Report, [PathBuf; 2])>,
+    /// What a report over several experiments takes of it.
+    pub part: Part,
 }
 
 /// How an experiment ended. `cells` are the finished seeds in order; `computed` of them are new.
@@ -42,6 +44,22 @@ impl Ending {
                 Some(cells)
             }
             Self::Broken(_) | Self::Waiting { .. } | Self::NotStarted => None,
+        }
+    }
+
+    /// Why there are no finished seeds, in a clause.
+    pub(super) fn why_nothing(&self) -> String {
+        match self {
+            Self::Waiting { needs, .. } => {
+                let needs: Vec<String> = needs.iter().map(ToString::to_string).collect();
+                format!("nothing stored, and it could not run here: it needs {}", needs.join("; "))
+            }
+            Self::Broken(error) => format!("it could not run: {error}"),
+            Self::NotStarted => {
+                "nothing stored: it was not started, because the run stopped before".to_owned()
+            }
+            Self::Failed { error, .. } => format!("nothing stored: {error}"),
+            Self::Finished { .. } | Self::Interrupted { .. } => "nothing stored".to_owned(),
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Instant;
 use bench::document::{Theme, csv, html, json, latex, latex_tables, markdown};
 use bench::events::Silent;
 use bench::experiment::Experiment;
+use bench::paper::Verdicts;
 use bench::pipeline::{Folders, Summarize, part, rebuild, stored_seeds, summarize};
 use rayon::prelude::*;
 
@@ -36,7 +37,7 @@ fn main() {
         println!("made the grid up in {:.1} s", start.elapsed().as_secs_f64());
     }
     println!("{} threads\n", rayon::current_num_threads());
-    println!("| part | least s of 5 |\n|---|---|");
+    println!("| part | least s of 5 | processor s |\n|---|---|---|");
     let parts = |experiments: &[Experiment]| -> Vec<_> {
         let stored = stored_seeds(experiments.to_vec(), &folders, &Silent).expect("the store is readable");
         stored.iter().map(|(job, cells)| part(&job.experiment, cells.as_ref().expect("cells"))).collect()
@@ -44,15 +45,18 @@ fn main() {
     let wanted = Summarize { name: "summary".to_owned(), reference: None, imported: Vec::new() };
     let load = least(|| parts(&experiments));
     println!(
-        "| read and verify {} cells | {load:.2} |",
+        "| read and verify {} cells | {load} |",
         bench::run::list_all(&folders.runs).expect("a store").len()
     );
     let all = parts(&experiments);
     let made = least(|| summarize(all.clone(), &wanted, &folders).expect("a report"));
-    println!("| from ranks to all formats on disk | {made:.2} |");
+    println!("| from ranks to all formats on disk | {made} |");
     let (paper, paths) = summarize(all, &wanted, &folders).expect("a report");
     let document = &paper.document;
+    let blocks = &paper.blocks;
+    let metrics = &paper.verdicts.metrics;
     for (name, seconds) in [
+        ("tests", least(|| Verdicts::of(blocks, metrics).expect("tests"))),
         (
             "Markdown, LaTeX, JSON, CSV",
             least(|| {
@@ -75,12 +79,12 @@ fn main() {
             least(|| figures(document, |chart, theme| chart.png(document.stamp.as_deref(), theme).len())),
         ),
     ] {
-        println!("| of it: {name} | {seconds:.2} |");
+        println!("| of it: {name} | {seconds} |");
     }
     let whole = least(|| summarize(parts(&experiments), &wanted, &folders).expect("a report"));
-    println!("| the whole grid, from the store to all formats on disk | {whole:.2} |");
+    println!("| the whole grid, from the store to all formats on disk | {whole} |");
     let each = least(|| rebuild(experiments.clone(), &folders, &Silent).expect("reports"));
-    println!("| the six reports of one experiment each | {each:.2} |\n");
+    println!("| the six reports of one experiment each | {each} |\n");
     let bytes: u64 = paths.iter().map(|path| size(path)).sum();
     println!(
         "{} files, {:.1} MiB; {} tests in one family",
@@ -103,11 +107,24 @@ fn size(path: &Path) -> u64 {
     std::fs::metadata(path).expect("a file that was written").len()
 }
 
-fn least<T>(mut work: impl FnMut() -> T) -> f64 {
-    let once = |_| {
-        let start = Instant::now();
+/// The least time of five calls and the least processor time of one, over all threads, as two cells of a row.
+fn least<T>(mut work: impl FnMut() -> T) -> String {
+    let [mut wall, mut processor] = [f64::INFINITY; 2];
+    for _ in 0..5 {
+        let (start, before) = (Instant::now(), processor_seconds());
         std::hint::black_box(work());
-        start.elapsed().as_secs_f64()
+        wall = wall.min(start.elapsed().as_secs_f64());
+        processor = processor.min(processor_seconds() - before);
+    }
+    format!("{wall} | {processor:.2}")
+}
+
+/// What the threads of this process have used so far; not a number where the kernel does not tell.
+fn processor_seconds() -> f64 {
+    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| -> Option<f64> {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        Some(text.split_whitespace().next()?.parse::<f64>().ok()? * 1e-9)
     };
-    (0..5).map(once).fold(f64::INFINITY, f64::min)
+    std::fs::read_dir("/proc/self/task")
+        .map_or(f64::NAN, |threads| threads.map(|thread| of_thread(thread).unwrap_or(f64::NAN)).sum())
 }

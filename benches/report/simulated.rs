@@ -118,8 +118,15 @@ impl<'a> Simulated<'a> {
     }
 
     fn found(&self, part: &str) -> Vec<bool> {
-        let cut = self.normal.inverse_cdf(self.data.retrieved as f64 / self.data.users as f64);
-        self.latent(&format!("{part}-found"), 0.9).into_iter().map(|value| value < cut).collect()
+        let latent = self.latent(&format!("{part}-found"), 0.9);
+        let mut sorted = latent.clone();
+        sorted.sort_unstable_by(f64::total_cmp);
+        // |R| varies by some percent with the seed.
+        let mut stream = Seed::new(self.seed).stream(&format!("{}-{part}-size", self.data.name));
+        let spread = f64::from(stream.next_u32()) / f64::from(u32::MAX) - 0.5;
+        let share = self.data.retrieved as f64 / self.data.users as f64 * (1.0 + 0.08 * spread);
+        let cut = sorted[((self.users as f64 * share) as usize).min(self.users - 1)];
+        latent.into_iter().map(|value| value < cut).collect()
     }
 
     fn manifest(&self, stage: &str, key: &CellKey, experiment: &Experiment) -> Manifest {

@@ -82,9 +82,12 @@ impl Block {
     }
 }
 
-/// M, N and R at every cutoff of the studies, in the papers' order.
+/// M, N and R at every cutoff of the studies, in the papers' order; at the papers' cutoffs where there is no study.
 pub(super) fn metrics(studies: &[Study]) -> Vec<Metric> {
     let mut cutoffs: Vec<u32> = studies.iter().flat_map(|study| study.cutoffs.iter().copied()).collect();
+    if cutoffs.is_empty() {
+        cutoffs = vec![5, 10];
+    }
     cutoffs.sort_unstable();
     cutoffs.dedup();
     cutoffs.iter().flat_map(|k| MetricKind::ALL.map(|kind| Metric::new(kind, *k))).collect()

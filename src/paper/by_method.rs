@@ -1,6 +1,6 @@
 //! Tables II and III as the seed paper lays them out: a row a metric, a column a method, datasets side by side.
 
-use super::block::{Block, Line};
+use super::block::{Block, Line, LineKind};
 use super::verdicts::Verdicts;
 use super::words::{self, ROUNDING, listed};
 use super::{mean_gain, percent_gain};
@@ -48,9 +48,17 @@ pub(super) fn tables(
         .enumerate()
         .map(|(at, block)| {
             let shown = |line: &usize| over == Over::All || block.lines[*line].kind.is_ranker();
-            let lines: Vec<usize> = block.paper_lines().into_iter().filter(shown).collect();
-            let known = lines.contains(&block.reference);
-            let gains = lines.iter().copied().filter(|line| known && *line != block.reference).collect();
+            let mut lines: Vec<usize> = block.paper_lines().into_iter().filter(shown).collect();
+            // What gains are of has a column even where the paper would have none.
+            let of = block
+                .lines
+                .get(block.reference)
+                .filter(|of| over == Over::All || of.kind != LineKind::Imported);
+            if of.is_some() && !lines.is_empty() && !lines.contains(&block.reference) {
+                lines.insert(0, block.reference);
+            }
+            let gains =
+                lines.iter().copied().filter(|line| of.is_some() && *line != block.reference).collect();
             Part { at, block, lines, gains }
         })
         .filter(|part| !part.lines.is_empty())
@@ -118,16 +126,20 @@ fn table((id, caption): (&str, &str), parts: &[Part<'_>], verdicts: &Verdicts, o
             cells.extend(gains.iter().map(|gains| words::percent(mean_gain(gains))));
         }
         table = table.row(Row::new(cells).rule());
-        let references: Vec<String> = parts
-            .iter()
-            .filter(|part| !part.gains.is_empty())
-            .map(|part| {
-                format!("{} on {}", part.block.lines[part.block.reference].method.name, part.block.title)
-            })
-            .collect();
-        table = table.note(format!("Gain: over {}, in percent of its mean.", listed(&references)));
+        table = table.note(format!("Gain: over {}, in percent of its mean.", references(parts)));
     }
     table.note(ROUNDING)
+}
+
+/// What gains are of: once where it is the same on all datasets.
+fn references(parts: &[Part<'_>]) -> String {
+    let parts = parts.iter().filter(|part| !part.gains.is_empty());
+    let of = |part: &Part<'_>| part.block.lines[part.block.reference].method.name.clone();
+    let all: Vec<(String, &str)> = parts.map(|part| (of(part), part.block.title.as_str())).collect();
+    if all.iter().all(|(name, _)| *name == all[0].0) {
+        return all.first().map(|(name, _)| name.clone()).unwrap_or_default();
+    }
+    listed(&all.iter().map(|(name, title)| format!("{name} on {title}")).collect::<Vec<_>>())
 }
 
 /// The name, and the letter under which superscripts have it.

@@ -4,7 +4,7 @@ use super::block::{Block, blocks, metrics};
 use super::by_method::{self, Over};
 use super::model::Input;
 use super::verdicts::Verdicts;
-use super::words::{count, counted, listed, thousands};
+use super::words::{count, counted, thousands};
 use super::{Error, comparisons, datasets, figures, in_full, provenance, versus, warnings};
 use crate::document::{Checked, Document, Prose, Section, Table};
 
@@ -83,7 +83,8 @@ impl Tables {
         let how = comparisons::how(verdicts);
         let spread = spread(blocks);
         let untested = "No superscripts: R is another set of users with every training of a retriever. Two rankers of one retriever rank the same R \
-             with the same seed; their differences are those of Table III times |U| / |R|, and are tested there.";
+             with the same seed; seed by seed their differences are those of Table III times |U| / |R|, and are tested there. Means over seeds weigh each \
+                        seed alike here and by its |R| there, so percents may differ a little.";
         let noted = |table: Table, notes: &[&str]| {
             notes.iter().filter(|note| !note.is_empty()).fold(table, |table, note| table.note(*note))
         };
@@ -217,5 +218,5 @@ fn paper_columns(blocks: &[Block]) -> String {
     if named("Llama-3.1-8B") {
         told.push("Llama-3.1-8B is the backbone of the paper's column Our");
     }
-    if told.is_empty() { String::new() } else { format!("{}.", listed(&told)) }
+    if told.is_empty() { String::new() } else { format!("{}.", told.join("; ")) }
 }

@@ -106,13 +106,18 @@ fn printed(row: &PublishedMethod, metrics: &[Metric]) -> Row {
     Row::new(cells).tag("published").unranked()
 }
 
-/// What the letters stand for.
+/// What the letters stand for; once where it is the same for all datasets.
 pub(super) fn legend(blocks: &[Block]) -> String {
     let of = |block: &Block| {
-        let names: Vec<String> =
-            block.lines.iter().map(|line| format!("{} {}", line.letter, line.method.name)).collect();
-        format!("{}: {}", block.title, names.join(", "))
+        let names = block.lines.iter().map(|line| format!("{} = {}", line.letter, line.method.name));
+        names.collect::<Vec<_>>().join("; ")
     };
     let all: Vec<String> = blocks.iter().map(of).collect();
-    format!("Letters: {}.", all.join("; "))
+    match all.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => format!("Letters: {first}."),
+        all => {
+            let each = blocks.iter().zip(all).map(|(block, names)| format!("{}: {names}.", block.title));
+            format!("Letters. {}", each.collect::<Vec<_>>().join(" "))
+        }
+    }
 }

@@ -90,12 +90,12 @@ fn one(beside: &Beside<'_>, verdicts: &Verdicts, several: bool) -> Table {
          comparable. Best and second are of those that may be compared.",
     );
     for row in &copied {
-        table = table.note(reason(row));
+        table = table.note(format!("{}: {}", row.method, reason(row)));
     }
     table.note(ROUNDING)
 }
 
-/// Why a published row may be compared with ours or not.
+/// Where a published row is from, and why it may be compared with ours or not.
 fn reason(row: &PublishedMethod) -> String {
     let copied = row.copied_from.as_ref().map_or_else(String::new, |from| format!(", copied from {from}"));
     let word = match row.word() {
@@ -103,7 +103,7 @@ fn reason(row: &PublishedMethod) -> String {
         "no" => "not comparable",
         _ => "unknown whether comparable",
     };
-    format!("{}: {} ({}){copied}; {word}: {}.", row.method, row.paper[1], row.paper[2], row.why)
+    format!("“{}” ({}){copied}; {word}: {}.", row.paper[1], row.paper[2], row.why)
 }
 
 /// Every published method in a row, tagged, with whether and why it may be compared; ours below.

@@ -290,7 +290,7 @@ fn audits(blocks: &[Block], baselines: &[Baseline]) -> Vec<Prose> {
                 listed(&counts),
                 labels::dataset(&first.dataset),
                 first.table,
-                first.cells,
+                few(&first.cells),
                 sentence(&first.meaning)
             ))
             .code(format!("bench audit {path}"))
@@ -298,6 +298,15 @@ fn audits(blocks: &[Block], baselines: &[Baseline]) -> Vec<Prose> {
         )
     };
     audits.into_iter().filter_map(told).collect()
+}
+
+/// The first of a list of cells, and how many more there are.
+fn few(cells: &str) -> String {
+    let all: Vec<&str> = cells.split(", ").collect();
+    match all.as_slice() {
+        [first, _, _, ..] => format!("{first} and {} more", all.len() - 1),
+        _ => cells.to_owned(),
+    }
 }
 
 fn sentence(text: &str) -> String {

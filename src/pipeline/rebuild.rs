@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::paper::{Part, part};
@@ -130,15 +131,16 @@ impl<'a> Shelves<'a> {
         let experiment = &job.experiment;
         let second = experiment.needs_backbone();
         let (data, located) = (job.data.as_deref(), job.backbone.as_deref());
-        let mut found = Vec::new();
-        for &seed in &experiment.seeds {
-            found.extend(match (data, located) {
-                (Some(data), None) if !second => self.of_data(experiment, data, None, seed)?,
-                (Some(data), Some(located)) => self.of_data(experiment, data, Some(located), seed)?,
-                _ if second => self.ranking_of_settings(experiment, data, located, seed)?,
-                _ => self.retrieval_of_settings(experiment, seed)?,
-            });
-        }
+        let of_seed = |&seed: &Seed| match (data, located) {
+            (Some(data), None) if !second => self.of_data(experiment, data, None, seed),
+            (Some(data), Some(located)) => self.of_data(experiment, data, Some(located), seed),
+            _ if second => self.ranking_of_settings(experiment, data, located, seed),
+            _ => self.retrieval_of_settings(experiment, seed),
+        };
+        // Reading is hashing and checking.
+        let found: Vec<Option<Finished>> =
+            experiment.seeds.par_iter().map(of_seed).collect::<Result<_, Error>>()?;
+        let found: Vec<Finished> = found.into_iter().flatten().collect();
         self.tell(job, &found);
         Ok(found)
     }

@@ -49,7 +49,7 @@ fn its_name_and_reference_can_be_said_and_it_can_be_left_out() {
     report(&["--summary", "grid", "--reference", "short"]).succeeds();
     assert_eq!(place.names("reports"), ["grid", "short", "tiny"]);
     let text = place.read("reports/grid/grid.md");
-    assert!(text.contains("Gain: over LRURec (short) on Synthetic, in percent of its mean."), "{text}");
+    assert!(text.contains("Gain: over LRURec (short), in percent of its mean."), "{text}");
     report(&["--reference", "long"]).fails(
         2,
         &["error: summary: --reference \"long\" is none of the methods; expected one of LRURec (short), LRURec (tiny), short, tiny"],

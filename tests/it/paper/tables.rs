@@ -144,7 +144,7 @@ fn superscripts_name_what_is_beaten_after_holm_over_the_whole_report_and_only_wi
     let caption = three.notes.iter().map(|note| note.text.plain()).collect::<Vec<_>>().join("\n");
     for part in [
         "Holm's correction over all 24 tests of this report",
-        "a LRURec, b LlamaRec (Llama-2-7b), c Llama-3.1-8B",
+        "Letters. Beauty: a = LRURec; b = LlamaRec (Llama-2-7b); c = Llama-3.1-8B. Games: a = LRURec; b = Llama-3.1-8B.",
     ] {
         assert!(caption.contains(part), "{part}\n{caption}");
     }
@@ -203,7 +203,7 @@ fn table_iv_has_the_papers_methods_and_copied_numbers_have_neither_marks_nor_tes
     let note = full.notes.iter().find(|note| note.mark.as_ref() == palr.cells[0].footnotes.first()).unwrap();
     assert_eq!(
         note.text.plain(),
-        "PALR: PALR: Personalization Aware LLMs for Recommendation (arXiv:2305.07622), copied from Choi and Kim, Table IV; not comparable: \
+        "“PALR: Personalization Aware LLMs for Recommendation” (arXiv:2305.07622), copied from Choi and Kim, Table IV; not comparable: \
          copied; preprocessing, split and ranked set are those of PALR's own paper."
     );
 }

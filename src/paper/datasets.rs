@@ -53,12 +53,10 @@ pub(super) fn table(blocks: &[Block], baselines: &[Baseline]) -> Table {
     notes.into_iter().fold(table, with)
 }
 
-/// A number with the value that its text has: `148K` is not exact, but sorts where it belongs.
+/// A number as it is printed. `148K` is not exact, so it has no value.
 fn as_printed(text: &str) -> Cell {
-    let plain = text.replace(',', "");
-    let (digits, factor) = plain.strip_suffix('K').map_or((plain.as_str(), 1.0), |digits| (digits, 1000.0));
-    let value: Option<f64> = digits.parse().ok().filter(|value: &f64| value.is_finite());
-    Cell { value: value.map(|value| value * factor), ..Cell::text(text) }
+    let value: Option<f64> = text.replace(',', "").parse().ok();
+    Cell { value: value.filter(|value| value.is_finite()), ..Cell::text(text) }
 }
 
 /// Where the papers' data are others than ours, for every dataset whose users or items differ.

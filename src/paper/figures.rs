@@ -139,6 +139,10 @@ fn ladder(estimates: &Estimates<'_>) -> Option<Figure> {
     };
     let k = first.method.candidates;
     let found = first.means.retrieved()?.mean / (block.users().max(1) as f64);
+    if found == 0.0 {
+        // Nobody to rank: every rung is 0.
+        return None;
+    }
     let bound = |name: &str, value: f64| Rung {
         name: name.to_owned(),
         estimate: Estimate::exact(value * found),

@@ -5,10 +5,9 @@ use super::by_method::{Over, gain};
 use super::mean_gain;
 use super::published::{PublishedMethod, published};
 use super::verdicts::Verdicts;
-use super::words::{self, listed};
+use super::words;
 use crate::baseline::{Baseline, Scope};
 use crate::document::{Better, Cell, Column, Competition, Row, Table};
-use crate::eval::Metric;
 
 /// The letters of lines, in order.
 pub(super) fn letters(block: &Block, lines: Vec<usize>) -> String {
@@ -24,7 +23,11 @@ pub(super) fn table(
     over: Over,
 ) -> Option<Table> {
     let metrics = &verdicts.metrics;
-    let mut columns = vec![Column::text("Method"), Column::number("Seeds")];
+    // Where all have as many seeds, the caption says how many.
+    let seeds = || blocks.iter().flat_map(|block| &block.lines).map(|line| line.method.runs.len());
+    let seeds_differ = seeds().any(|count| Some(count) != seeds().next());
+    let mut columns = vec![Column::text("Method")];
+    columns.extend(seeds_differ.then(|| Column::number("Seeds")));
     columns.extend(metrics.iter().map(|metric| Column::number(metric.short()).better(Better::Higher)));
     columns.push(Column::number("mean gain").unit("%"));
     let mut table = Table::new(id, caption, columns);
@@ -34,7 +37,8 @@ pub(super) fn table(
         for (line, of) in block.lines.iter().enumerate().filter(|(_, of)| shown(of.kind)) {
             let runs = of.method.runs.len();
             let name = format!("{} [{}]", of.method.name, of.letter);
-            let mut cells = vec![Cell::text(name), Cell::number(runs.to_string(), runs as f64)];
+            let mut cells = vec![Cell::text(name)];
+            cells.extend(seeds_differ.then(|| Cell::number(runs.to_string(), runs as f64)));
             for (place, metric) in metrics.iter().enumerate() {
                 let letters = match over {
                     Over::R => String::new(),
@@ -54,11 +58,19 @@ pub(super) fn table(
         }
         let dataset = block.dataset.as_ref().map_or("", |data| data.name.as_str());
         for row in of_papers(baselines, dataset, over) {
-            table = table.row(printed(&row, metrics).group(&block.title));
-            let source = format!("{} ({}, {})", row.paper[0], row.table, row.paper[2]);
-            if !sources.contains(&source) {
+            let source = format!("“{}” ({}), {}.", row.paper[1], row.paper[2], row.table);
+            let known = sources.iter().position(|known| *known == source).unwrap_or_else(|| {
                 sources.push(source);
-            }
+                sources.len() - 1
+            });
+            let mut cells = vec![Cell::text(&row.method).footnote((known + 1).to_string())];
+            cells.extend(seeds_differ.then(Cell::none));
+            cells.extend(metrics.iter().map(|metric| {
+                let value = row.values.get(metric);
+                value.map_or_else(Cell::none, |(value, printed)| Cell::number(printed, *value))
+            }));
+            cells.push(Cell::none());
+            table = table.row(Row::new(cells).tag("published").unranked().group(&block.title));
         }
     }
     if table.rows.is_empty() {
@@ -76,9 +88,11 @@ pub(super) fn table(
             Over::All => "",
         };
         table = table.note(format!(
-            "Published rows are as printed in {}. They are outside of the competition and of all tests.{users}",
-            listed(&sources)
+            "Published rows are as printed, and outside of the competition and of all tests.{users}"
         ));
+        for (at, source) in sources.into_iter().enumerate() {
+            table = table.footnote((at + 1).to_string(), source);
+        }
     }
     Some(table.mark(Competition::Group))
 }
@@ -94,16 +108,6 @@ fn of_papers(baselines: &[Baseline], dataset: &str, over: Over) -> Vec<Published
             .flat_map(|scope| published(baselines, dataset, scope))
             .collect(),
     }
-}
-
-fn printed(row: &PublishedMethod, metrics: &[Metric]) -> Row {
-    let mut cells = vec![Cell::text(format!("{}, {}", row.method, row.paper[0])), Cell::none()];
-    cells.extend(metrics.iter().map(|metric| {
-        let value = row.values.get(metric);
-        value.map_or_else(Cell::none, |(value, printed)| Cell::number(printed, *value))
-    }));
-    cells.push(Cell::none());
-    Row::new(cells).tag("published").unranked()
 }
 
 /// What the letters stand for; once where it is the same for all datasets.

@@ -72,11 +72,7 @@ fn an_experiment_of_which_nothing_is_stored_is_said_on_top() {
     let ran = place.run(&["report", "tiny.toml", "short.toml"]).succeeds();
     let warning = "warning: short: nothing stored; `bench short.toml` computes it.";
     assert!(ran.stdout.contains(warning), "{}", ran.stdout);
-    assert!(
-        place
-            .read("reports/summary/summary.md")
-            .contains("short: nothing stored; `bench short.toml` computes it.")
-    );
+    assert!(place.read("reports/summary/summary.md").contains("short: nothing stored;"));
 }
 
 #[test]

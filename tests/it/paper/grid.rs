@@ -137,7 +137,7 @@ fn numbers_survive_json_and_the_brief_form_is_part_of_the_whole() {
     let (paper, paths) = built(root.path(), &experiments);
     let text = std::fs::read_to_string(&paths[3]).unwrap();
     let again = bench::document::read_json(&text).unwrap();
-    assert_eq!(*again, *paper.document);
+    assert_eq!(again, *paper.document);
     let whole: Vec<&Block> = paper.document.sections.iter().flat_map(|section| &section.blocks).collect();
     for block in paper.brief.sections.iter().flat_map(|section| &section.blocks) {
         assert!(whole.contains(&block));

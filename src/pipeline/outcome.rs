@@ -50,9 +50,9 @@ impl Ending {
     /// Why there are no finished seeds, in a clause.
     pub(super) fn why_nothing(&self) -> String {
         match self {
-            Self::Waiting { needs, .. } => {
-                let needs: Vec<String> = needs.iter().map(ToString::to_string).collect();
-                format!("nothing stored, and it could not run here: it needs {}", needs.join("; "))
+            // What it needs names folders of this machine, which are nobody's business in a report.
+            Self::Waiting { .. } => {
+                "nothing stored, and it could not run here; `bench plan` says what it needs".to_owned()
             }
             Self::Broken(error) => format!("it could not run: {error}"),
             Self::NotStarted => {

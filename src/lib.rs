@@ -17,6 +17,7 @@ pub mod export;
 pub mod fetch;
 pub mod import;
 pub mod nn;
+pub mod paper;
 pub mod pipeline;
 pub mod pretrain;
 pub mod prompt;

@@ -90,7 +90,7 @@ pub enum Command {
     /// Show what would run, what is stored, what is missing and how to get it, and what it would cost
     Plan(Selection),
     /// Make reports again from the stored runs, without training
-    Report(Selection),
+    Report(ReportArgs),
     /// Make the built-in backbones (embedded:NAME) that experiments name, and print where they lie
     Pretrain(Selection),
     /// Download the upstream files of datasets, and backbones from the Hugging Face hub
@@ -139,6 +139,36 @@ pub struct RunArgs {
     /// Exit with 106 if anything could not run for want of data, weights or a GPU
     #[arg(long)]
     pub strict: bool,
+    #[command(flatten)]
+    pub summary: SummaryArgs,
+}
+
+/// `bench report`.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub summary: SummaryArgs,
+}
+
+/// The report over several experiments.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Report over several experiments")]
+pub struct SummaryArgs {
+    /// Its name: a folder in that of reports [default: summary, where there are two experiments or more]
+    #[arg(long, value_name = "NAME")]
+    pub summary: Option<String>,
+    /// Do not make it
+    #[arg(long, conflicts_with_all = ["summary", "reference", "imported"])]
+    pub no_summary: bool,
+    /// What percent improvements are of: an experiment, a backbone or a method of its tables [default: Llama-2-7b where Llama-3.1-8B
+    /// is there too, else the first experiment of each dataset]
+    #[arg(long, value_name = "NAME")]
+    pub reference: Option<String>,
+    /// Show an imported run too, by its name
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub imported: Vec<String>,
 }
 
 /// `bench fetch`.

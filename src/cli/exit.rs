@@ -58,8 +58,11 @@ impl From<Error> for Failure {
         let exit = match &error {
             error if error.is_output() => Exit::Output,
             error if error.is_interrupt() => Exit::Interrupted,
+            Error::Paper(crate::paper::Error::Reference { .. }) => Exit::Usage,
             Error::Compare(crate::compare::Error::NoRuns { .. }) => Exit::NothingSelected,
-            Error::Data(_) | Error::Baseline(_) | Error::Import(_) | Error::Compare(_) => Exit::Invalid,
+            Error::Data(_) | Error::Baseline(_) | Error::Import(_) | Error::Compare(_) | Error::Paper(_) => {
+                Exit::Invalid
+            }
             Error::Ambiguous { .. } | Error::AmbiguousBackbone { .. } => Exit::Invalid,
             _ => Exit::RunFailed,
         };

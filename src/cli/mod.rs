@@ -21,6 +21,7 @@ mod progress;
 mod report;
 mod run;
 mod select;
+mod summary;
 mod table;
 mod validate;
 
@@ -63,7 +64,7 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Validate(selection) => validate::validate(selection, &mut output),
         Command::Plan(selection) => plan::plan(selection, common, &mut output),
         Command::Pretrain(selection) => pretrain::pretrain(selection, common, &mut output),
-        Command::Report(selection) => report::report(selection, common, &mut output),
+        Command::Report(args) => report::report(args, common, &mut output),
         Command::Fetch(fetch) => fetch::fetch(fetch, common, &mut output),
         Command::Audit(args) => audit::audit(args, common, &mut output),
         Command::Export(args) => export::export(args, common, &mut output),

@@ -4,7 +4,7 @@ use super::args::{Common, RunArgs};
 use super::exit::{Exit, Failure};
 use super::format::list;
 use super::output::{self, Output};
-use super::{interrupt, progress, select};
+use super::{interrupt, progress, select, summary};
 use crate::pipeline::{self, Ending, Folders, Need, Options, Outcome, Summary};
 use crate::report;
 use crate::run::Store;
@@ -13,6 +13,7 @@ use crate::run::Store;
 pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
     let experiments = select::select_some(&args.selection)?;
     let several = experiments.len() > 1;
+    let wanted = summary::wanted(&args.summary, &experiments)?;
     let reporter = progress::reporter(common);
     let interrupt = interrupt::listen(&reporter);
     let folders = folders(common);
@@ -22,7 +23,7 @@ pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Fa
         reporter: reporter.as_ref(),
         interrupt: &interrupt,
     };
-    let summary = pipeline::run(experiments, options)?;
+    let mut summary = pipeline::run(experiments, options)?;
     for outcome in &summary.outcomes {
         tell(outcome, out)?;
     }
@@ -30,7 +31,11 @@ pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Fa
     if let Some(message) = kept(&summary, common) {
         output::error(&Failure::new(Exit::Interrupted, message));
     }
-    Ok(exit(&summary, args.strict))
+    let exit = exit(&summary, args.strict);
+    let Some(wanted) = wanted else { return Ok(exit) };
+    let parts = summary.outcomes.drain(..).map(|outcome| outcome.part).collect();
+    let failed = summary::summary(parts, &wanted, common, out)?;
+    Ok(if exit == Exit::Ok { failed.unwrap_or(exit) } else { exit })
 }
 
 /// Where things are and go.

@@ -33,5 +33,5 @@ pub use contrast::Contrast;
 pub use error::Error;
 pub use gate::{Gate, MalformedGate, Relation, Threshold, Verdict};
 pub use method::{Method, Run, Split};
-pub use pairs::{Compared, Pair, compare};
+pub use pairs::{Compared, Pair, Pairs, compare, pairs_of};
 pub use table::{contrast_notes, contrast_table, contrast_tests};

@@ -33,6 +33,38 @@ pub struct Compared {
     pub family: Family,
 }
 
+/// Two methods user by user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pairs {
+    /// How their seeds belong together.
+    pub pairing: SeedPairing,
+    /// Why, for the reader.
+    pub reason: String,
+    /// Their values, one table a metric; A is the method and B the base.
+    pub paired: Vec<Paired>,
+}
+
+/// The users' values of a method beside those of `base`, for each metric over all users, seed by seed as [`compare`] says.
+///
+/// # Errors
+/// A method without runs; runs of different splits or numbers of users.
+pub fn pairs_of(method: &Method, base: &Method, metrics: &[Metric]) -> Result<Pairs, Error> {
+    check_pair(method, base)?;
+    let (pairing, reason) = pairing(method, base);
+    // The base's runs in the order of the method's seeds.
+    let order: BTreeMap<u64, usize> = base.runs.iter().enumerate().map(|(i, run)| (run.seed, i)).collect();
+    let own: Vec<_> = method.runs.iter().map(|run| run.ranks.clone()).collect();
+    let other: Vec<_> = match pairing {
+        SeedPairing::Shared => {
+            let place = |seed: &u64| order.get(seed).map(|at| base.runs[*at].ranks.clone());
+            method.runs.iter().filter_map(|run| place(&run.seed)).collect()
+        }
+        SeedPairing::Independent => base.runs.iter().map(|run| run.ranks.clone()).collect(),
+    };
+    let paired = metrics.iter().map(|metric| Paired::of_ranks(&own, &other, *metric, pairing));
+    Ok(Pairs { pairing, reason, paired: paired.collect::<Result<_, _>>()? })
+}
+
 /// Compare every method with the one at `reference`, for each metric over all users. Means, differences and p-values are those of
 /// [`family`](crate::significance::family) with its defaults, less the bootstrap.
 ///
@@ -47,21 +79,8 @@ pub fn compare(methods: &[Method], reference: usize, metrics: &[Metric]) -> Resu
     let mut pairs = Vec::new();
     let mut tables: Vec<(usize, Metric, Paired)> = Vec::new();
     for (at, method) in methods.iter().enumerate().filter(|(at, _)| *at != reference) {
-        let (pairing, reason) = pairing(method, base);
-        // The reference's runs in the order of the method's seeds.
-        let order: BTreeMap<u64, usize> =
-            base.runs.iter().enumerate().map(|(i, run)| (run.seed, i)).collect();
-        let own: Vec<_> = method.runs.iter().map(|run| run.ranks.clone()).collect();
-        let other: Vec<_> = match pairing {
-            SeedPairing::Shared => {
-                let place = |seed: &u64| order.get(seed).map(|at| base.runs[*at].ranks.clone());
-                method.runs.iter().filter_map(|run| place(&run.seed)).collect()
-            }
-            SeedPairing::Independent => base.runs.iter().map(|run| run.ranks.clone()).collect(),
-        };
-        for metric in metrics {
-            tables.push((at, *metric, Paired::of_ranks(&own, &other, *metric, pairing)?));
-        }
+        let Pairs { pairing, reason, paired } = pairs_of(method, base, metrics)?;
+        tables.extend(metrics.iter().zip(paired).map(|(metric, paired)| (at, *metric, paired)));
         pairs.push(Pair { method: at, pairing, reason });
     }
     let names: Vec<String> = metrics.iter().map(ToString::to_string).collect();
@@ -138,31 +157,40 @@ fn check(methods: &[Method], reference: usize) -> Result<(), Error> {
         if !names.insert(&method.name) {
             return Err(Error::Names { name: method.name.clone() });
         }
-        if method.runs.is_empty() {
-            return Err(Error::NoRuns { name: method.name.clone(), file: "FILE".to_owned() });
-        }
+        has_runs(method)?;
     }
-    let base = &methods[reference];
-    for method in methods {
-        if method.split.fingerprint != base.split.fingerprint {
-            return Err(Error::Splits {
-                a: base.name.clone(),
-                b: method.name.clone(),
-                fingerprints: (base.split.fingerprint.clone(), method.split.fingerprint.clone()),
-                differences: base.split.differences(&method.split),
-            });
-        }
-        let first = &base.runs[0];
-        if let Some(run) = method.runs.iter().find(|run| run.ranks.n_users() != first.ranks.n_users()) {
-            return Err(Error::Users {
-                a: base.name.clone(),
-                seed_a: first.seed,
-                users_a: first.ranks.n_users(),
-                b: method.name.clone(),
-                seed_b: run.seed,
-                users_b: run.ranks.n_users(),
-            });
-        }
+    methods.iter().try_for_each(|method| check_pair(method, &methods[reference]))
+}
+
+fn has_runs(method: &Method) -> Result<(), Error> {
+    if method.runs.is_empty() {
+        return Err(Error::NoRuns { name: method.name.clone(), file: "FILE".to_owned() });
+    }
+    Ok(())
+}
+
+/// Whether a user of one is the user of the other.
+fn check_pair(method: &Method, base: &Method) -> Result<(), Error> {
+    [method, base].into_iter().try_for_each(has_runs)?;
+    if method.split.fingerprint != base.split.fingerprint {
+        return Err(Error::Splits {
+            a: base.name.clone(),
+            b: method.name.clone(),
+            fingerprints: (base.split.fingerprint.clone(), method.split.fingerprint.clone()),
+            differences: base.split.differences(&method.split),
+        });
+    }
+    let first = &base.runs[0];
+    let mut runs = base.runs.iter().map(|run| (base, run)).chain(method.runs.iter().map(|run| (method, run)));
+    if let Some((of, run)) = runs.find(|(_, run)| run.ranks.n_users() != first.ranks.n_users()) {
+        return Err(Error::Users {
+            a: base.name.clone(),
+            seed_a: first.seed,
+            users_a: first.ranks.n_users(),
+            b: of.name.clone(),
+            seed_b: run.seed,
+            users_b: run.ranks.n_users(),
+        });
     }
     Ok(())
 }

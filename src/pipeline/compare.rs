@@ -80,6 +80,22 @@ fn first_stage(mut experiment: Experiment) -> Experiment {
     experiment
 }
 
+/// Every stage of an experiment that all its finished seeds have, with its method.
+///
+/// # Errors
+/// If a ranker did not rank all of R, or a rank is 0.
+pub(super) fn methods_of_seeds(
+    experiment: &Experiment,
+    finished: &[Finished],
+) -> Result<Vec<(Rung, Method)>, Error> {
+    let has = finished.iter().map(stages).reduce(|mut all, own| {
+        all.retain(|rung| own.contains(rung));
+        all
+    });
+    let method = |rung| Ok((rung, of_seeds(experiment, finished, Some(rung))?));
+    has.unwrap_or_default().into_iter().map(method).collect()
+}
+
 fn of_seeds(experiment: &Experiment, finished: &[Finished], wanted: Option<Rung>) -> Result<Method, Error> {
     let name = &experiment.name;
     let Some(first) = finished.first() else {
@@ -164,7 +180,8 @@ fn split(manifest: &Manifest, settings: &[SettingRecord]) -> Split {
     Split { fingerprint: dataset.split_fingerprint.clone(), facts }
 }
 
-fn imported(name: &str, store: &Store<ImportedCell>) -> Result<Method, Error> {
+/// The imported runs of a name, one a seed.
+pub(super) fn imported(name: &str, store: &Store<ImportedCell>) -> Result<Method, Error> {
     let mut known: Vec<String> = Vec::new();
     let mut cells: BTreeMap<u64, Vec<ImportedCell>> = BTreeMap::new();
     for listed in store.list()? {

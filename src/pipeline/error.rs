@@ -74,6 +74,9 @@ pub enum Error {
     /// Methods that cannot be compared.
     #[error(transparent)]
     Compare(#[from] crate::compare::Error),
+    /// A report over several experiments that cannot be made.
+    #[error(transparent)]
+    Paper(#[from] crate::paper::Error),
     /// Published numbers that cannot be read.
     #[error(transparent)]
     Baseline(#[from] baseline::Error),

@@ -12,6 +12,7 @@ mod imported;
 mod job;
 mod needs;
 mod outcome;
+mod paper;
 mod plan;
 mod preflight;
 mod prepare;
@@ -25,6 +26,7 @@ mod tables;
 
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
+use crate::paper::Absent;
 use crate::run::{RankingCell, Stage, Store, atomic};
 
 pub use backbone::{Backbone, BackboneSource, Located};
@@ -34,6 +36,7 @@ pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
 pub use imported::{Import, Kept, import};
 pub use job::{Job, Need, State, ranking_key, retrieval_key};
 pub use outcome::{Ending, Outcome, Summary};
+pub use paper::{Part, Summarize, part, summarize};
 pub use plan::{Fate, Planned, plan};
 pub use prepare::{Prepared, prepare};
 pub use pretraining::{Made, Pretrained, pretrain};
@@ -42,6 +45,7 @@ pub use rebuild::{Rebuilt, Stored, rebuild, stored_seeds};
 pub use seeds::Finished;
 pub use tables::{Folders, build_report, published};
 
+use rebuild::stored_of;
 use seeds::Seeds;
 use tables::write;
 
@@ -75,8 +79,17 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     let mut summary = Summary::default();
     for Job { experiment, data, backbone, state } in jobs {
         let here = data.clone();
+        let mut elsewhere = None;
         let ending = match state {
             State::Waiting(needs) => {
+                let job = Job {
+                    experiment: experiment.clone(),
+                    data: data.clone(),
+                    backbone,
+                    state: State::Waiting(needs.clone()),
+                };
+                // Cells may have come from a machine that has what is missing here.
+                elsewhere = stored_of(&job, folders, options.reporter).ok().filter(|cells| !cells.is_empty());
                 let key = |data: &Prepared, seed| retrieval_key(&experiment, data, seed);
                 let keys = data.map(|data| experiment.seeds.iter().map(|&seed| key(&data, seed)).collect());
                 Ending::Waiting { needs, keys }
@@ -89,7 +102,11 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
                 Seeds { experiment: &experiment, data: &data, backbone, store, rankings, options }.run()
             }
         };
-        let mut outcome = Outcome { experiment: experiment.name.clone(), ending, report: None };
+        let part = match ending.cells().or(elsewhere.as_deref()) {
+            Some(cells) => part(&experiment, cells),
+            None => Err(Absent { experiment: experiment.name.clone(), why: ending.why_nothing() }),
+        };
+        let mut outcome = Outcome { experiment: experiment.name.clone(), ending, report: None, part };
         if let Some(cells) = outcome.ending.cells().filter(|cells| !cells.is_empty()) {
             match write(&experiment, cells, &baselines, here.as_deref(), &folders.reports) {
                 Ok(written) => outcome.report = Some(written),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Error, Finished, Need};
+use super::{Error, Finished, Need, Part};
 use crate::report::Report;
 use crate::run::CellKey;
 
@@ -14,6 +14,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// Its report and the files that were written, if there is any finished seed.
     pub report: Option<(Report, [PathBuf; 4])>,
+    /// What a report over several experiments takes of it.
+    pub part: Part,
 }
 
 /// How an experiment ended. `cells` are the finished seeds in order; `computed` of them are new.
@@ -42,6 +44,22 @@ impl Ending {
                 Some(cells)
             }
             Self::Broken(_) | Self::Waiting { .. } | Self::NotStarted => None,
+        }
+    }
+
+    /// Why there are no finished seeds, in a clause.
+    pub(super) fn why_nothing(&self) -> String {
+        match self {
+            // What it needs names folders of this machine, which are nobody's business in a report.
+            Self::Waiting { .. } => {
+                "nothing stored, and it could not run here; `bench plan` says what it needs".to_owned()
+            }
+            Self::Broken(error) => format!("it could not run: {error}"),
+            Self::NotStarted => {
+                "nothing stored: it was not started, because the run stopped before".to_owned()
+            }
+            Self::Failed { error, .. } => format!("nothing stored: {error}"),
+            Self::Finished { .. } | Self::Interrupted { .. } => "nothing stored".to_owned(),
         }
     }
 

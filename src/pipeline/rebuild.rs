@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
+use super::paper::{Part, part};
 use super::prepare::prepare;
 use super::record::setting_records;
 use super::seeds::{Finished, expected};
@@ -12,15 +14,23 @@ use super::tables::{Folders, published, write};
 use super::{Error, Job, Located, Prepared, ranking_key, retrieval_key};
 use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::Experiment;
+use crate::paper::Absent;
 use crate::report::Report;
 use crate::run::{
-    Cell, CellKey, Damage, Expected, Found, Manifest, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION,
+    CONFIG, Cell, CellKey, Damage, Expected, Found, Manifest, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION,
     RankingCell, SettingRecord, Stage, Store, atomic,
 };
 use crate::seed::Seed;
 
-/// An experiment's name, and its report with its files, or `None` if nothing is stored for it.
-pub type Rebuilt = (String, Result<Option<(Report, [PathBuf; 4])>, Error>);
+/// What was made again of an experiment.
+pub struct Rebuilt {
+    /// Its name.
+    pub experiment: String,
+    /// Its report with its files, or `None` if nothing is stored for it.
+    pub report: Result<Option<(Report, [PathBuf; 4])>, Error>,
+    /// What a report over several experiments takes of it.
+    pub part: Part,
+}
 
 /// Make the report of every experiment again from its stored seeds.
 ///
@@ -36,23 +46,24 @@ pub fn rebuild(
 ) -> Result<Vec<Rebuilt>, Error> {
     atomic::check_writable(&folders.reports)?;
     let baselines = published(folders.baselines.as_deref())?;
-    let shelves = Shelves {
-        retrievals: Shelf::new(Store::new(&folders.runs))?,
-        rankings: Shelf::new(Store::rankings(&folders.runs))?,
-        reporter,
-    };
+    let shelves = Shelves::new(folders, reporter)?;
     let mut rebuilt = Vec::new();
     for job in prepare(experiments, &folders.data, reporter) {
-        let one = || {
-            let cells = shelves.finished(&job)?;
-            if cells.is_empty() {
-                return Ok(None);
+        let (report, part) = match shelves.finished(&job) {
+            Ok(cells) => {
+                let report = match cells.as_slice() {
+                    [] => Ok(None),
+                    cells => write(&job.experiment, cells, &baselines, job.data.as_deref(), &folders.reports)
+                        .map(Some),
+                };
+                (report, part(&job.experiment, &cells))
             }
-            let data = job.data.as_deref();
-            write(&job.experiment, &cells, &baselines, data, &folders.reports).map(Some)
+            Err(error) => {
+                let why = format!("left out: {error}");
+                (Err(error), Err(Absent { experiment: job.experiment.name.clone(), why }))
+            }
         };
-        let result = one();
-        rebuilt.push((job.experiment.name, result));
+        rebuilt.push(Rebuilt { experiment: job.experiment.name, report, part });
     }
     Ok(rebuilt)
 }
@@ -69,11 +80,7 @@ pub fn stored_seeds(
     folders: &Folders,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Stored>, Error> {
-    let shelves = Shelves {
-        retrievals: Shelf::new(Store::new(&folders.runs))?,
-        rankings: Shelf::new(Store::rankings(&folders.runs))?,
-        reporter,
-    };
+    let shelves = Shelves::new(folders, reporter)?;
     let jobs = prepare(experiments, &folders.data, reporter).into_iter();
     Ok(jobs
         .map(|job| {
@@ -81,6 +88,15 @@ pub fn stored_seeds(
             (job, finished)
         })
         .collect())
+}
+
+/// The stored seeds of one experiment, found as [`rebuild`] finds them.
+pub(super) fn stored_of(
+    job: &Job,
+    folders: &Folders,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Finished>, Error> {
+    Shelves::new(folders, reporter)?.finished(job)
 }
 
 /// A stage of the store, and what its manifests say.
@@ -102,21 +118,30 @@ struct Shelves<'a> {
     reporter: &'a dyn Reporter,
 }
 
-impl Shelves<'_> {
+impl<'a> Shelves<'a> {
+    fn new(folders: &Folders, reporter: &'a dyn Reporter) -> Result<Self, Error> {
+        Ok(Self {
+            retrievals: Shelf::new(Store::new(&folders.runs))?,
+            rankings: Shelf::new(Store::rankings(&folders.runs))?,
+            reporter,
+        })
+    }
+
     /// The seeds of an experiment of which every stage is stored.
     fn finished(&self, job: &Job) -> Result<Vec<Finished>, Error> {
         let experiment = &job.experiment;
         let second = experiment.needs_backbone();
         let (data, located) = (job.data.as_deref(), job.backbone.as_deref());
-        let mut found = Vec::new();
-        for &seed in &experiment.seeds {
-            found.extend(match (data, located) {
-                (Some(data), None) if !second => self.of_data(experiment, data, None, seed)?,
-                (Some(data), Some(located)) => self.of_data(experiment, data, Some(located), seed)?,
-                _ if second => self.ranking_of_settings(experiment, data, located, seed)?,
-                _ => self.retrieval_of_settings(experiment, seed)?,
-            });
-        }
+        let of_seed = |&seed: &Seed| match (data, located) {
+            (Some(data), None) if !second => self.of_data(experiment, data, None, seed),
+            (Some(data), Some(located)) => self.of_data(experiment, data, Some(located), seed),
+            _ if second => self.ranking_of_settings(experiment, data, located, seed),
+            _ => self.retrieval_of_settings(experiment, seed),
+        };
+        // Reading is hashing and checking.
+        let found: Vec<Option<Finished>> =
+            experiment.seeds.par_iter().map(of_seed).collect::<Result<_, Error>>()?;
+        let found: Vec<Finished> = found.into_iter().flatten().collect();
         self.tell(job, &found);
         Ok(found)
     }
@@ -194,8 +219,8 @@ impl Shelves<'_> {
     fn retrieval_of_settings(&self, experiment: &Experiment, seed: Seed) -> Result<Option<Finished>, Error> {
         let records = setting_records(experiment);
         let wanted = deciding(&records, false);
-        let same = |cell: &Cell| deciding(&cell.settings, false) == wanted;
-        let found = self.of_settings(&self.retrievals, RETRIEVAL_STAGE_VERSION, seed, same)?;
+        let found =
+            self.of_settings(&self.retrievals, RETRIEVAL_STAGE_VERSION, seed, (&wanted, false), |_| true)?;
         Ok(found.map(|retrieval| Finished { retrieval, ranking: None }))
     }
 
@@ -212,15 +237,13 @@ impl Shelves<'_> {
         let wanted = deciding(&records, true);
         let candidates = data.map(|data| retrieval_key(experiment, data, seed));
         let identity = located.map(|located| located.identity(&Interrupt::default())).transpose()?;
-        let same = |cell: &RankingCell| {
-            let Some(ranker) = &cell.manifest.ranker else { return false };
-            deciding(&cell.settings, true) == wanted
-                && candidates.as_ref().is_none_or(|key| key.as_str() == ranker.retrieval_key)
+        let same = |manifest: &Manifest| {
+            let Some(ranker) = &manifest.ranker else { return false };
+            candidates.as_ref().is_none_or(|key| key.as_str() == ranker.retrieval_key)
                 && identity.is_none_or(|identity| identity == ranker.backbone.identity)
         };
-        let Some(ranking) = self.of_settings(&self.rankings, RANKING_STAGE_VERSION, seed, same)? else {
-            return Ok(None);
-        };
+        let found = self.of_settings(&self.rankings, RANKING_STAGE_VERSION, seed, (&wanted, true), same)?;
+        let Some(ranking) = found else { return Ok(None) };
         let key =
             ranking.manifest.ranker.as_ref().and_then(|ranker| CellKey::from_hex(&ranker.retrieval_key));
         let Some(key) = key else { return Ok(None) };
@@ -234,13 +257,22 @@ impl Shelves<'_> {
         shelf: &Shelf<C>,
         version: u32,
         seed: Seed,
-        same_settings: impl Fn(&C) -> bool,
+        (wanted, second): (&BTreeMap<&str, Value>, bool),
+        same: impl Fn(&Manifest) -> bool,
     ) -> Result<Option<C>, Error> {
         let mut found: Vec<C> = Vec::new();
         for manifest in &shelf.manifests {
-            let same = manifest.seed == seed.get() && manifest.code.stage_version == version;
-            let Some(key) = CellKey::from_hex(&manifest.key).filter(|_| same) else { continue };
-            found.extend(self.stored(&shelf.store, &key, None)?.filter(&same_settings));
+            let may_be =
+                manifest.seed == seed.get() && manifest.code.stage_version == version && same(manifest);
+            let Some(key) = CellKey::from_hex(&manifest.key).filter(|_| may_be) else { continue };
+            // The settings are a small file and the ranks are not: a whole store of other cells is not read. A cell whose settings
+            // cannot be read is left to `stored`, which sets it aside.
+            let settings = shelf.store.file(&key, CONFIG).ok().flatten();
+            let settings: Option<Vec<SettingRecord>> =
+                settings.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            if settings.is_none_or(|settings| deciding(&settings, second) == *wanted) {
+                found.extend(self.stored(&shelf.store, &key, None)?);
+            }
         }
         let several = |of: fn(&Manifest) -> Option<&str>| {
             found.iter().filter_map(|cell| of(cell.manifest())).collect::<BTreeSet<&str>>().len()

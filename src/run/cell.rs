@@ -10,7 +10,8 @@ const RETRIEVAL: &str = "retrieval.safetensors";
 /// The file with the weights of a retriever.
 pub const WEIGHTS: &str = "weights.safetensors";
 pub(super) const CURVE: &str = "curve.json";
-pub(super) const CONFIG: &str = "config.json";
+/// The file with the resolved settings of a cell.
+pub const CONFIG: &str = "config.json";
 
 /// One experiment's retriever with one seed, as stored.
 #[derive(Debug, Clone, PartialEq)]

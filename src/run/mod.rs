@@ -19,7 +19,7 @@ mod retrieval;
 mod stage;
 mod store;
 
-pub use cell::{Cell, WEIGHTS};
+pub use cell::{CONFIG, Cell, WEIGHTS};
 pub use error::Error;
 pub use imported::{ImportCounts, ImportRecord, ImportedCell, ImportedRanks};
 pub use key::CellKey;

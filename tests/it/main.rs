@@ -12,6 +12,7 @@ mod experiment;
 mod fetch;
 mod import;
 mod nn;
+mod paper;
 mod pretrain;
 mod prompt;
 mod rank;

@@ -82,7 +82,7 @@ fn popularity_and_random_run_beside_lrurec() {
         place.write(&format!("{kind}.toml"), &text);
     }
     place.run(&["random.toml", "popularity.toml", "tiny.toml"]).succeeds();
-    assert_eq!(place.names("reports"), ["popularity", "random", "tiny"]);
+    assert_eq!(place.names("reports"), ["popularity", "random", "summary", "tiny"]);
     let recall = |name: &str| -> f64 {
         let results: Value =
             serde_json::from_str(&place.read(&format!("reports/{name}/results.json"))).unwrap();
@@ -122,7 +122,7 @@ fn what_cannot_run_is_listed_with_what_it_needs_and_the_rest_runs() {
         "ranked.toml",
         "name = \"ranked\"\ninherits = \"tiny.toml\"\n[backbone]\nname = \"example/llm\"\n",
     );
-    let ran = place.run(&["beauty.toml", "ranked.toml", "tiny.toml"]).succeeds();
+    let ran = place.run(&["--no-summary", "beauty.toml", "ranked.toml", "tiny.toml"]).succeeds();
     let listed = ran.stdout.split_once("Not run:\n").expect("a list").1;
     let data = std::path::Path::new("data").join("beauty").join("ratings_Beauty.csv");
     let expected = format!(

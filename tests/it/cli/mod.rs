@@ -12,6 +12,7 @@ mod preflight;
 mod problems;
 mod ranker;
 mod reproducible;
+mod summary;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

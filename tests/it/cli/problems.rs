@@ -140,7 +140,7 @@ fn a_broken_dataset_leaves_the_other_experiments_running_unless_told_otherwise()
     assert_eq!(place.names("reports"), [""; 0]);
     let ran = place.run(&["tiny.toml", "good.toml"]);
     assert_eq!((ran.code, ran.errors().len()), (Some(96), 1));
-    assert_eq!(place.names("reports"), ["good"]);
+    assert_eq!(place.names("reports"), ["good", "summary"]);
 }
 
 #[test]

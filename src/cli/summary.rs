@@ -1,0 +1,71 @@
+//! The report over several experiments, after `bench run` and `bench report`.
+
+use super::args::{Common, SummaryArgs};
+use super::exit::{Exit, Failure};
+use super::output::{self, Output};
+use super::run;
+use crate::document::{TerminalStyle, terminal};
+use crate::experiment::Experiment;
+use crate::pipeline::{self, Part, Summarize};
+
+/// Its name where none is given.
+const SUMMARY: &str = "summary";
+
+/// What was asked for; `None` if there is to be none.
+pub fn wanted(args: &SummaryArgs, experiments: &[Experiment]) -> Result<Option<Summarize>, Failure> {
+    let usage = |message: String| Err(Failure::new(Exit::Usage, message));
+    let asked = args.reference.is_some() || !args.imported.is_empty();
+    if args.no_summary || experiments.len() < 2 && args.summary.is_none() && !asked {
+        return Ok(None);
+    }
+    let name = args.summary.as_deref().unwrap_or(SUMMARY);
+    if !is_folder_name(name) {
+        return usage(format!(
+            "--summary {name:?}: expected a name for a folder: letters, digits, `.`, `_` and `-`, not beginning with a point"
+        ));
+    }
+    if let Some(same) = experiments.iter().find(|experiment| experiment.name == name) {
+        return usage(format!(
+            "{}: the experiment has the name {name:?}, and the report over all experiments would be written to its folder; name another \
+             with --summary NAME, or leave it out with --no-summary",
+            same.path.display()
+        ));
+    }
+    let (reference, imported) = (args.reference.clone(), args.imported.clone());
+    Ok(Some(Summarize { name: name.to_owned(), reference, imported }))
+}
+
+fn is_folder_name(name: &str) -> bool {
+    let sound = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(sound)
+}
+
+/// Make it, print its tables and the paths of its main files. The code of what went wrong, which is told here: the reports of the
+/// experiments are written already.
+pub fn summary(
+    parts: Vec<Part>,
+    wanted: &Summarize,
+    common: &Common,
+    out: &mut Output,
+) -> Result<Option<Exit>, Failure> {
+    if wanted.imported.is_empty() && parts.iter().all(Result::is_err) {
+        return Ok(None);
+    }
+    let (paper, paths) = match pipeline::summarize(parts, wanted, &run::folders(common)) {
+        Ok(made) => made,
+        Err(error) => {
+            let Failure { exit, message } = Failure::from(error);
+            output::error(&Failure::new(exit, format!("{}: {message}", wanted.name)));
+            return Ok(Some(exit));
+        }
+    };
+    let style = TerminalStyle { width: comfy_table::Table::new().width(), ..out.style() };
+    out.say(&format!("\n{}", terminal(&paper.brief, style)))?;
+    let (main, others): (Vec<_>, Vec<_>) =
+        paths.iter().partition(|path| path.parent().is_some_and(|folder| folder.ends_with(&wanted.name)));
+    for path in main {
+        out.print(&path.display().to_string())?;
+    }
+    out.say(&format!("and {} files of its tables and figures beside them", others.len()))?;
+    Ok(None)
+}

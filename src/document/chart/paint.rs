@@ -37,13 +37,13 @@ pub(super) fn svg(scene: &Scene, theme: Theme, title: &str, description: &str) -
 
 thread_local! {
     /// The large picture of [`png`], kept for the next one: the system takes longer to hand out ten fresh megabytes than drawing does.
-    static PIXELS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static LARGE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The picture as PNG.
 pub(super) fn png(scene: &Scene, theme: Theme) -> Vec<u8> {
     let (width, height) = size(scene);
-    let mut pixels = PIXELS.take();
+    let mut pixels = LARGE.take();
     // What is in it does not matter: the ground is drawn first.
     pixels.resize(width as usize * height as usize * 3, 0);
     {
@@ -67,7 +67,7 @@ pub(super) fn png(scene: &Scene, theme: Theme) -> Vec<u8> {
         }
         small.extend(sums.iter().map(|sum| (sum / (fold * fold) as u16) as u8));
     }
-    PIXELS.set(pixels);
+    LARGE.set(pixels);
     encode(&small, wide as u32, tall as u32)
 }
 

@@ -109,7 +109,10 @@ pub(super) fn improvement(report: &Report, ranker: &RankerSection) -> Option<Fig
         .map(|metric| {
             let of = |rung: &Rung| {
                 let contrast = significance.contrast(*rung, Rung::Retriever, *metric)?;
-                Some(Estimate { value: contrast.difference, interval: contrast.low.zip(contrast.high) })
+                // With hardly a degree of freedom a t interval has no bounds to speak of; no difference of metrics goes beyond 1.
+                let cut = |end: f64| end.clamp(-1.0, 1.0);
+                let interval = contrast.low.map(cut).zip(contrast.high.map(cut));
+                Some(Estimate { value: contrast.difference, interval })
             };
             IntervalRow { name: metric.to_string(), values: methods.iter().map(of).collect() }
         })
@@ -120,7 +123,7 @@ pub(super) fn improvement(report: &Report, ranker: &RankerSection) -> Option<Fig
     }
     let base = retriever(&report.retriever);
     let caption = format!(
-        "Difference to the order of {base} over all users; {}; the intervals are not corrected for their number.",
+        "Difference to the order of {base} over all users; {}; the intervals are not corrected for their number, and cut at -1 and 1.",
         intervals(report, figures)
     );
     let chart = Intervals {

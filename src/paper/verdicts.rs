@@ -135,8 +135,11 @@ fn pair(
     Ok((Tested { block: at, a, b, pairing, reason }, rows))
 }
 
-/// The 95 % interval of each line's mean over all users: `[block][line][metric]`.
-pub(super) fn intervals(blocks: &[Block], metrics: &[Metric]) -> Vec<Vec<Vec<Option<(f64, f64)>>>> {
+/// The ends of an interval, where there is one, for each metric of each line of a block.
+pub(super) type Ends = Vec<Vec<Option<(f64, f64)>>>;
+
+/// The 95 % interval of each line's mean over all users, by block.
+pub(super) fn intervals(blocks: &[Block], metrics: &[Metric]) -> Vec<Ends> {
     let of_block = |block: &Block| {
         let lines = block.lines.par_iter();
         lines

@@ -30,7 +30,9 @@ pub type Part = Result<Study, Absent>;
 
 /// What the report over several experiments takes of an experiment whose finished seeds these are. Its ranks are copied, its
 /// candidates and scores are not.
-#[must_use]
+///
+/// # Errors
+/// Why nothing is shown: there is no finished seed, or they do not belong together.
 pub fn part(experiment: &Experiment, finished: &[Finished]) -> Part {
     let absent = |why: String| Absent { experiment: experiment.name.clone(), why };
     let Some(first) = finished.first() else {

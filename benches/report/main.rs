@@ -116,7 +116,7 @@ fn least<T>(mut work: impl FnMut() -> T) -> String {
         wall = wall.min(start.elapsed().as_secs_f64());
         processor = processor.min(processor_seconds() - before);
     }
-    format!("{wall} | {processor:.2}")
+    format!("{wall:.3} | {processor:.2}")
 }
 
 /// What the threads of this process have used so far; not a number where the kernel does not tell.

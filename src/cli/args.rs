@@ -89,7 +89,7 @@ pub enum Command {
     Validate(Selection),
     /// Show what would run, what is stored, what is missing and how to get it, and what it would cost
     Plan(Selection),
-    /// Make reports again from the stored runs, without training
+    /// Make reports again, without training: of experiments from the stored runs, or from a report's results.json
     Report(ReportArgs),
     /// Make the built-in backbones (embedded:NAME) that experiments name, and print where they lie
     Pretrain(Selection),

@@ -308,3 +308,21 @@ fn a_weight_decay_that_the_rule_overwrites_is_told_in_the_report() {
     place.run(&["tiny.toml", "-S", "seeds=[1]", "-S", "retriever.weight_decay=0.01"]).succeeds();
     assert!(!place.read("reports/tiny/report.md").contains("overwrites"));
 }
+
+#[test]
+fn a_report_is_made_again_from_its_results_alone() {
+    let place = Place::tiny();
+    place.run(&["tiny.toml"]).succeeds();
+    let files = ["report.md", "report.html", "report.tex", "results.json", "figures/metrics-light.svg"];
+    let before = files.map(|name| place.read(&format!("reports/tiny/{name}")));
+    place.write("elsewhere/results.json", &before[3]);
+    let ran = place.run(&["report", "elsewhere/results.json"]).succeeds();
+    assert!(ran.stdout.ends_with("elsewhere/results.json\n"), "{}", ran.stdout);
+    assert_eq!(files.map(|name| place.read(&format!("elsewhere/{name}"))), before);
+    place.write("elsewhere/results.json", "{\"schema\": \"bench.results/9\"}");
+    let ran = place.run(&["report", "elsewhere/results.json"]);
+    assert!(
+        ran.stderr.contains("elsewhere/results.json") && ran.stderr.contains("schema is bench.results/9")
+    );
+    assert_eq!((ran.code, place.read("elsewhere/report.md")), (Some(3), before[0].clone()), "{}", ran.stderr);
+}

@@ -21,12 +21,12 @@ fn experiment(name: &str) -> Experiment {
 #[test]
 fn every_shipped_experiment_loads_and_is_named_as_its_file() {
     let files = files("experiments");
-    assert_eq!(files.len(), 16, "{files:?}");
+    assert_eq!(files.len(), 19, "{files:?}");
     for path in files {
         let experiment = super::load(&path).unwrap_or_else(|problems| panic!("{problems}"));
         assert_eq!(path.file_stem().and_then(|stem| stem.to_str()), Some(experiment.name.as_str()));
         assert!(!experiment.description.is_empty(), "{}", path.display());
-        let backbone = ["llama", "quickstart-"].iter().any(|part| experiment.name.contains(part));
+        let backbone = ["llama", "quickstart-", "embedded"].iter().any(|part| experiment.name.contains(part));
         assert_eq!(experiment.needs_backbone(), backbone, "{}", path.display());
         assert_eq!(experiment.ranker.is_some(), backbone);
     }
@@ -35,7 +35,7 @@ fn every_shipped_experiment_loads_and_is_named_as_its_file() {
 #[test]
 fn every_shared_file_is_valid_and_abstract() {
     let files = files("experiments/shared");
-    assert_eq!(files.len(), 3, "{files:?}");
+    assert_eq!(files.len(), 4, "{files:?}");
     for path in files {
         assert!(Experiment::is_abstract(&path));
         let checked = Experiment::check(&path, &[], &[]).unwrap_or_else(|problems| panic!("{problems}"));

@@ -139,8 +139,9 @@ impl<'a> Shelves<'a> {
             _ => self.retrieval_of_settings(experiment, seed),
         };
         // Reading is hashing and checking.
-        let found: Vec<Option<Finished>> =
-            experiment.seeds.par_iter().map(of_seed).collect::<Result<_, Error>>()?;
+        let read: Vec<Result<Option<Finished>, Error>> = experiment.seeds.par_iter().map(of_seed).collect();
+        // Of several errors always that of the first seed.
+        let found: Vec<Option<Finished>> = read.into_iter().collect::<Result<_, Error>>()?;
         let found: Vec<Finished> = found.into_iter().flatten().collect();
         self.tell(job, &found);
         Ok(found)

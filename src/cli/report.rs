@@ -16,7 +16,8 @@ pub fn report(args: &ReportArgs, common: &Common, out: &mut Output) -> Result<Ex
         args.selection.files.iter().cloned().partition(is_results);
     for path in &results {
         let failed = |error: report::Error| Failure::from(pipeline::Error::from(error));
-        let report = report::read_results(path).map_err(failed)?;
+        let report =
+            report::read_results(path).map_err(|error| Failure::new(Exit::Invalid, error.to_string()))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let written = report::write_report(folder, &report).map_err(failed)?;
         shown(&report, &written, out)?;

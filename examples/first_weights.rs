@@ -4,6 +4,8 @@
 //! cargo run --release --example first_weights -- embedded:tiny 30000000 src/pretrain/start/tiny.safetensors
 //! ```
 
+#![expect(clippy::result_large_err, reason = "an error ends the program")]
+
 use std::process::ExitCode;
 
 use bench::events::{Event, Interrupt, Reporter};

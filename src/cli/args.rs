@@ -114,7 +114,7 @@ pub enum Command {
 /// Which experiments, and how they are changed.
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Selection {
-    /// Experiment files, or folders of them
+    /// Experiment files, or folders of them; for `report` also files called results.json
     #[arg(required = true, value_name = "FILES")]
     pub files: Vec<PathBuf>,
     /// Change a setting of every file, such as -S retriever.dropout=0.2

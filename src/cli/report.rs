@@ -1,6 +1,6 @@
 //! `bench report`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::args::{Common, ReportArgs, Selection};
 use super::exit::{Exit, Failure};
@@ -14,23 +14,31 @@ pub fn report(args: &ReportArgs, common: &Common, out: &mut Output) -> Result<Ex
     let is_results = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
     let (results, files): (Vec<PathBuf>, Vec<PathBuf>) =
         args.selection.files.iter().cloned().partition(is_results);
+    if !results.is_empty() && !args.selection.overrides.is_empty() {
+        let message = "-S changes the settings of experiments; what is in a results.json stays as it is";
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    let mut exit = Exit::Ok;
     for path in &results {
-        let failed = |error: report::Error| Failure::from(pipeline::Error::from(error));
-        let report =
-            report::read_results(path).map_err(|error| Failure::new(Exit::Invalid, error.to_string()))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let written = report::write_report(folder, &report).map_err(failed)?;
-        shown(&report, &written, out)?;
+        match report::write_again(path) {
+            Ok((report, written)) => shown(&report, &written, out)?,
+            Err(error) => {
+                let invalid = matches!(error, report::Error::Results { .. });
+                let failure = Failure::from(pipeline::Error::from(error));
+                exit = if invalid { Exit::Invalid } else { failure.exit };
+                output::error(&Failure::new(exit, failure.message));
+            }
+        }
     }
     if files.is_empty() {
-        return Ok(Exit::Ok);
+        return Ok(exit);
     }
     let selection = Selection { files, ..args.selection.clone() };
     let experiments = select::select_some(&selection)?;
     let wanted = summary::wanted(&args.summary, &experiments)?;
     let reporter = progress::reporter(common);
     let rebuilt = pipeline::rebuild(experiments, &run::folders(common), reporter.as_ref())?;
-    let (mut written, mut exit, mut parts) = (0, Exit::Ok, Vec::with_capacity(rebuilt.len()));
+    let (mut written, mut parts) = (0, Vec::with_capacity(rebuilt.len()));
     for Rebuilt { experiment, report, part } in rebuilt {
         match report {
             Ok(Some((report, paths))) => {
@@ -47,7 +55,10 @@ pub fn report(args: &ReportArgs, common: &Common, out: &mut Output) -> Result<Ex
         parts.push(part);
     }
     if let Some(wanted) = wanted {
-        exit = summary::summary(parts, &wanted, common, out)?.unwrap_or(exit);
+        let failed = summary::summary(parts, &wanted, common, out)?;
+        if exit == Exit::Ok {
+            exit = failed.unwrap_or(exit);
+        }
     }
     Ok(if written == 0 && exit == Exit::Ok { Exit::NothingSelected } else { exit })
 }

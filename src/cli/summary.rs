@@ -21,10 +21,11 @@ pub fn wanted(args: &SummaryArgs, experiments: &[Experiment]) -> Result<Option<S
     let name = args.summary.as_deref().unwrap_or(SUMMARY);
     if !is_folder_name(name) {
         return usage(format!(
-            "--summary {name:?}: expected a name for a folder: letters, digits, `.`, `_` and `-`, not beginning with a point"
+            "--summary {name:?}: expected a name for a folder: at most 100 letters, digits, `.`, `_` and `-`, with no point at either end"
         ));
     }
-    if let Some(same) = experiments.iter().find(|experiment| experiment.name == name) {
+    // Some disks take names that differ in capitals for one.
+    if let Some(same) = experiments.iter().find(|experiment| experiment.name.eq_ignore_ascii_case(name)) {
         return usage(format!(
             "{}: the experiment has the name {name:?}, and the report over all experiments would be written to its folder; name another \
              with --summary NAME, or leave it out with --no-summary",
@@ -37,7 +38,10 @@ pub fn wanted(args: &SummaryArgs, experiments: &[Experiment]) -> Result<Option<S
 
 fn is_folder_name(name: &str) -> bool {
     let sound = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
-    !name.is_empty() && !name.starts_with('.') && name.chars().all(sound)
+    (1..=100).contains(&name.len())
+        && !name.starts_with('.')
+        && !name.ends_with('.')
+        && name.chars().all(sound)
 }
 
 /// Make it, print its tables and the paths of its main files. The code of what went wrong, which is told here: the reports of the
@@ -61,8 +65,9 @@ pub fn summary(
     };
     let style = TerminalStyle { width: comfy_table::Table::new().width(), ..out.style() };
     out.say(&format!("\n{}", terminal(&paper.brief, style)))?;
+    let folder = common.reports_dir.join(&wanted.name);
     let (main, others): (Vec<_>, Vec<_>) =
-        paths.iter().partition(|path| path.parent().is_some_and(|folder| folder.ends_with(&wanted.name)));
+        paths.iter().partition(|path| path.parent().is_some_and(|parent| parent == folder));
     for path in main {
         out.print(&path.display().to_string())?;
     }

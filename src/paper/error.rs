@@ -11,7 +11,7 @@ pub enum Error {
         experiments: Vec<String>,
     },
     /// A reference that no block of methods has.
-    #[error("--reference {name:?} is none of the methods; expected one of {}", known.join(", "))]
+    #[error("--reference {name:?} is none of the methods; expected one of {}", quoted(known))]
     Reference {
         /// What was named.
         name: String,
@@ -27,4 +27,9 @@ pub enum Error {
     /// The document cannot be printed.
     #[error(transparent)]
     Document(#[from] crate::document::Error),
+}
+
+/// Names of methods may have commas.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }

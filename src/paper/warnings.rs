@@ -60,7 +60,7 @@ fn incomplete(studies: &[Study]) -> Vec<String> {
     of.map(|study| {
         let missing: Vec<String> = study.missing().iter().map(u64::to_string).collect();
         format!(
-            "{} is incomplete: {} of {} stored; missing: {}; `bench {}` computes them.",
+            "{} is incomplete: {} of {} stored; missing: {}; bench {} computes them.",
             study.experiment,
             study.retrievals.len(),
             counted(study.seeds.len(), "seed"),

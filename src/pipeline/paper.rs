@@ -36,7 +36,7 @@ pub type Part = Result<Study, Absent>;
 pub fn part(experiment: &Experiment, finished: &[Finished]) -> Part {
     let absent = |why: String| Absent { experiment: experiment.name.clone(), why };
     let Some(first) = finished.first() else {
-        return Err(absent(format!("nothing stored; `bench {}` computes it", experiment.path.display())));
+        return Err(absent(format!("nothing stored; bench {} computes it", experiment.path.display())));
     };
     let split = |seed: &Finished| seed.retrieval.manifest.dataset.split_fingerprint.clone();
     if let Some(other) = finished.iter().find(|seed| split(seed) != split(first)) {

@@ -3,8 +3,7 @@
 //!
 //! A stage of the run store: the cell is a folder in Hugging Face's format, named by the hash of what its content depends on
 //! (settings, titles, split, version of the recipe), and made once for all experiments and seeds that ask for it. Validation
-//! and test items of a user are never targets, and never part of a text about that user; their titles are known, as all
-//! titles are.
+//! and test items of a user are never targets and never in a history; as any item they can be wrong candidates.
 
 mod catalogue;
 mod cell;
@@ -143,7 +142,8 @@ pub fn ensure(
         Found::Damaged(damage) => reporter.emit(Event::Warning(&damage.to_string())),
     }
     // Four bytes a weight, twice over for what goes with it.
-    atomic::check_room(store.root(), &store.cell_dir(&key), 16 << 20)?;
+    let weights = request.geometry.config(request.spec.vocabulary as usize, 0, 0).parameters();
+    atomic::check_room(store.root(), &store.cell_dir(&key), 8 * weights)?;
     reporter.emit(Event::Note(&format!("{name}: pre-training on {}", request.dataset.name)));
     let cell = pretrain(request, experiment, reporter, interrupt)?;
     Ok(store.save_with(&key, &cell, &[])?)

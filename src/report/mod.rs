@@ -32,4 +32,4 @@ pub use sections::document;
 pub use significance::Significance;
 pub use strata::{BinData, BinMethod, Breakdown, Grouping, Strata};
 pub use terminal::terminal;
-pub use write::{WRITTEN, read_results, write_report};
+pub use write::{RESULTS, WRITTEN, read_results, write_again, write_report};

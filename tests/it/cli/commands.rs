@@ -319,6 +319,18 @@ fn a_report_is_made_again_from_its_results_alone() {
     let ran = place.run(&["report", "elsewhere/results.json"]).succeeds();
     assert!(ran.stdout.ends_with("elsewhere/results.json\n"), "{}", ran.stdout);
     assert_eq!(files.map(|name| place.read(&format!("elsewhere/{name}"))), before);
+    let seedless = before[3].replacen("\"seeds\": [", "\"seeds\": [], \"other\": [", 1);
+    place.write("elsewhere/results.json", &seedless);
+    let ran = place.run(&["report", "elsewhere/results.json"]);
+    assert!(ran.code == Some(96) && ran.stderr.contains("it has no seed"), "{}", ran.stderr);
+    assert_eq!(place.read("elsewhere/results.json"), seedless, "what is read is not written");
+    place.write("elsewhere/old.json", &before[3]);
+    let ran = place.run(&["report", "elsewhere/old.json"]);
+    assert!(ran.code == Some(96) && ran.stderr.contains("is called results.json"), "{}", ran.stderr);
+    place.run(&["report", "elsewhere/results.json", "-S", "seeds=[1]"]).fails(
+        2,
+        &["error: -S changes the settings of experiments; what is in a results.json stays as it is"],
+    );
     place.write("elsewhere/results.json", "{\"schema\": \"bench.results/9\"}");
     let ran = place.run(&["report", "elsewhere/results.json"]);
     assert!(

@@ -52,11 +52,11 @@ fn its_name_and_reference_can_be_said_and_it_can_be_left_out() {
     assert!(text.contains("Gain: over LRURec (short), in percent of its mean."), "{text}");
     report(&["--reference", "long"]).fails(
         2,
-        &["error: summary: --reference \"long\" is none of the methods; expected one of LRURec (short), LRURec (tiny), short, tiny"],
+        &["error: summary: --reference \"long\" is none of the methods; expected one of \"LRURec (short)\", \"LRURec (tiny)\", \"short\", \"tiny\""],
     );
     report(&["--summary", "../up"]).fails(
         2,
-        &["error: --summary \"../up\": expected a name for a folder: letters, digits, `.`, `_` and `-`, not beginning with a point"],
+        &["error: --summary \"../up\": expected a name for a folder: at most 100 letters, digits, `.`, `_` and `-`, with no point at either end"],
     );
     report(&["--summary", "tiny"]).fails(
         2,
@@ -70,7 +70,7 @@ fn an_experiment_of_which_nothing_is_stored_is_said_on_top() {
     let place = two();
     place.run(&["tiny.toml"]).succeeds();
     let ran = place.run(&["report", "tiny.toml", "short.toml"]).succeeds();
-    let warning = "warning: short: nothing stored; `bench short.toml` computes it.";
+    let warning = "warning: short: nothing stored; bench short.toml computes it.";
     assert!(ran.stdout.contains(warning), "{}", ran.stdout);
     assert!(place.read("reports/summary/summary.md").contains("short: nothing stored;"));
 }

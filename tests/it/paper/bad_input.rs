@@ -131,7 +131,7 @@ fn what_is_missing_is_on_top() {
     assert_eq!(said[0], "b: nothing stored; `bench b.toml` computes it.");
     assert_eq!(
         said[1],
-        "a is incomplete: 1 of 3 seeds stored; missing: 2 and 3; `bench a.toml` computes them."
+        "a is incomplete: 1 of 3 seeds stored; missing: 2 and 3; bench a.toml computes them."
     );
     assert!(said.iter().any(|w| w.contains("`") || w.contains("bench audit")), "{said:#?}");
     let Err(Error::Nothing { experiments }) = with(&[], &absent, &[], None) else { panic!("something") };
@@ -145,7 +145,7 @@ fn an_unknown_reference_is_refused_with_those_there_are() {
     let error = report(&studies, Some("Llama-4")).unwrap_err().to_string();
     assert_eq!(
         error,
-        "--reference \"Llama-4\" is none of the methods; expected one of LRURec, LlamaRec (Llama-2-7b), a"
+        "--reference \"Llama-4\" is none of the methods; expected one of \"LRURec\", \"LlamaRec (Llama-2-7b)\", \"a\""
     );
 }
 

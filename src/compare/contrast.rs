@@ -99,6 +99,13 @@ impl Contrast {
         self.p_holm < alpha && self.wins + self.losses > 0
     }
 
+    /// [`Contrast::verdict`], and whether the comparison was too small for what it saw.
+    #[must_use]
+    pub fn told(&self, alpha: f64) -> String {
+        let weak = if self.underpowered { ", underpowered" } else { "" };
+        format!("{}{weak}", self.verdict(alpha))
+    }
+
     /// `the same`, `undecided`, `better` or `worse`, at the error rate `alpha`.
     #[must_use]
     pub fn verdict(&self, alpha: f64) -> &'static str {

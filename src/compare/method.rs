@@ -70,10 +70,11 @@ impl Method {
 }
 
 /// `a, b and c`.
-pub(super) fn listed(words: &[String]) -> String {
-    match words {
+pub(crate) fn listed<T: AsRef<str>>(words: &[T]) -> String {
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    match words.as_slice() {
         [] => String::new(),
-        [one] => one.clone(),
+        [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

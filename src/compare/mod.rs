@@ -32,6 +32,8 @@ mod table;
 pub use contrast::Contrast;
 pub use error::Error;
 pub use gate::{Gate, MalformedGate, Relation, Threshold, Verdict};
+pub(crate) use method::listed;
 pub use method::{Method, Run, Split};
 pub use pairs::{Compared, Pair, Pairs, compare, pairs_of};
 pub use table::{contrast_notes, contrast_table, contrast_tests};
+pub(crate) use table::{p_value, percent};

@@ -53,7 +53,6 @@ fn cells(contrast: &Contrast, alpha: f64) -> Vec<Cell> {
     let users = |n: usize| Cell::number(n.to_string(), n as f64);
     let or_none = |value: Option<f64>, cell: &dyn Fn(f64) -> Cell| value.map_or_else(Cell::none, cell);
     let percent = contrast.relative.map(|share| 100.0 * share);
-    let weak = if contrast.underpowered { ", underpowered" } else { "" };
     vec![
         Cell::text(contrast.metric.to_string()),
         plain(contrast.reference_mean),
@@ -69,11 +68,12 @@ fn cells(contrast: &Contrast, alpha: f64) -> Vec<Cell> {
         users(contrast.ties),
         users(contrast.losses),
         or_none(contrast.minimum, &plain),
-        Cell::text(format!("{}{weak}", contrast.verdict(alpha))),
+        Cell::text(contrast.told(alpha)),
     ]
 }
 
-fn p_value(p: f64) -> Cell {
+/// A p-value: 4 places, or that it is below what they show.
+pub(crate) fn p_value(p: f64) -> Cell {
     if p < 0.0001 { Cell::number("<.0001", p) } else { Cell::number(format!("{p:.4}"), p) }
 }
 
@@ -120,7 +120,8 @@ pub fn contrast_tests(contrasts: &[Contrast]) -> String {
     text
 }
 
-fn percent(share: f64) -> f64 {
+/// A share in percent, to 2 places.
+pub(crate) fn percent(share: f64) -> f64 {
     // 100 * 0.95 is 95 to a reader.
     (1e4 * share).round() / 1e2
 }

@@ -3,6 +3,7 @@
 use super::block::Block;
 use super::verdicts::Verdicts;
 use super::words::{self, counted, listed};
+use crate::compare::{Contrast, p_value, percent};
 use crate::document::{Cell, Column, Row, Table};
 use crate::significance;
 
@@ -39,8 +40,9 @@ pub(super) fn table(
             if tested.block != at || (tested.b == block.reference) != of_reference {
                 continue;
             }
-            for row in verdicts.rows(pair) {
-                table = table.row(Row::new(cells(row, settings.design.alpha)).group(&block.title));
+            for (metric, row) in verdicts.metrics.iter().zip(verdicts.rows(pair)) {
+                let verdict = Contrast::new(*metric, row).told(settings.design.alpha);
+                table = table.row(Row::new(cells(row, verdict)).group(&block.title));
             }
         }
     }
@@ -88,7 +90,7 @@ pub(super) fn how(verdicts: &Verdicts) -> String {
     )
 }
 
-fn cells(row: &significance::Row, alpha: f64) -> Vec<Cell> {
+fn cells(row: &significance::Row, verdict: String) -> Vec<Cell> {
     let comparison = &row.comparison;
     let (effect, ends, power) = (&comparison.effect, comparison.interval(), comparison.power());
     let finite =
@@ -106,30 +108,6 @@ fn cells(row: &significance::Row, alpha: f64) -> Vec<Cell> {
         p_value(row.p_holm),
         effect.d_z.map_or_else(Cell::none, |d| finite(d, format!("{:+.3}", d + 0.0))),
         power.minimum.map_or_else(Cell::none, |least| finite(least, format!("{least:.4}"))),
-        Cell::text(verdict(row, alpha)),
+        Cell::text(verdict),
     ]
-}
-
-fn p_value(p: f64) -> Cell {
-    if p < 0.0001 { Cell::number("<.0001", p) } else { Cell::number(format!("{p:.4}"), p) }
-}
-
-fn verdict(row: &significance::Row, alpha: f64) -> String {
-    let effect = &row.comparison.effect;
-    let word = if effect.wins == 0 && effect.losses == 0 {
-        "the same"
-    } else if row.p_holm >= alpha {
-        "undecided"
-    } else if effect.difference > 0.0 {
-        "better"
-    } else {
-        "worse"
-    };
-    let weak = if row.comparison.power().underpowered { ", underpowered" } else { "" };
-    format!("{word}{weak}")
-}
-
-fn percent(share: f64) -> f64 {
-    // 100 * 0.95 is 95 to a reader.
-    (1e4 * share).round() / 1e2
 }

@@ -1,34 +1,13 @@
 //! How numbers and lists look. Only here is anything rounded.
 
+pub(super) use crate::compare::listed;
 use crate::document::Cell;
 use crate::eval::SeedSummary;
+pub(super) use crate::report::thousands;
 
 /// The rounding rule, for captions.
 pub(super) const ROUNDING: &str = "Metrics are rounded to the nearest 4th decimal and percents to the nearest 2nd, exact halves to even; \
     percents, means of percents, best and second are from unrounded values.";
-
-/// `12345` as `12,345`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `a, b and c`.
-pub(super) fn listed<T: AsRef<str>>(words: &[T]) -> String {
-    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-    match words.as_slice() {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
 
 /// `1 seed` or `5 seeds`.
 pub(super) fn counted(number: usize, noun: &str) -> String {

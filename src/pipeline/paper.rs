@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
 use super::compare::{imported, methods_of_seeds};
 use super::record::setting_records;
 use super::tables::published;
@@ -12,7 +10,7 @@ use crate::baseline::Baseline;
 use crate::document::{self, Checked, File};
 use crate::experiment::Experiment;
 use crate::paper::{self, Absent, Input, Paper, Study};
-use crate::run::{self, Store, atomic};
+use crate::run::{Store, atomic};
 
 /// What is wanted of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,13 +105,9 @@ fn make(
     })?)
 }
 
-/// Each file at once or not at all, several at a time: most of the time is spent waiting for the disk.
 fn write(folder: &Path, document: &Checked, name: &str) -> Result<Vec<PathBuf>, Error> {
-    let files = document::files(document, name);
-    let one = |File { path, bytes }: &File| -> Result<PathBuf, run::Error> {
-        let path = folder.join(path);
-        atomic::write(&path, bytes)?;
-        Ok(path)
-    };
-    Ok(files.par_iter().map(one).collect::<Result<_, _>>()?)
+    let files = document::files(document, name).into_iter();
+    let files: Vec<_> = files.map(|File { path, bytes }| (folder.join(path), bytes)).collect();
+    atomic::write_all(&files)?;
+    Ok(files.into_iter().map(|(path, _)| path).collect())
 }

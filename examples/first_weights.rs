@@ -8,6 +8,7 @@
 
 use std::process::ExitCode;
 
+use bench::checkpoint::Nowhere;
 use bench::events::{Event, Interrupt, Reporter};
 use bench::pretrain::train::{Schedule, teach};
 use bench::pretrain::worlds::{World, Worlds};
@@ -37,7 +38,7 @@ fn make(geometry: Geometry, tokens: u64) -> Result<Vec<u8>, Error> {
         Geometry::Small => 1e-3,
     };
     let schedule = Schedule { tokens, step_tokens: 2048, learning_rate, warmup_steps: 100 };
-    teach(&mut model, &mut course, &schedule, &mut rng, &Lines, &Interrupt::default())?;
+    teach(&mut model, &mut course, &schedule, &mut rng, (&Lines, &Interrupt::default(), &Nowhere))?;
     course.start(&model).to_bytes()
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{ArgAction, Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -61,12 +62,21 @@ pub struct Common {
     /// Threads to compute with; results do not depend on it [default: one for each core]
     #[arg(long, global = true, value_name = "N", env = "BENCH_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// Keep the state of long work about every so many seconds, so that a killed run goes on from there; 0: at every step
+    #[arg(long, global = true, value_name = "SECONDS", env = "BENCH_CHECKPOINT_EVERY", default_value = "15", value_parser = parse_seconds)]
+    pub checkpoint_every: Duration,
     /// Say nothing but errors, warnings and the paths of what was written
     #[arg(short, long, global = true, env = "BENCH_QUIET", value_parser = clap::builder::FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub quiet: bool,
     /// Colours; NO_COLOR switches them off too
     #[arg(long, global = true, value_name = "WHEN", env = "BENCH_COLOR", default_value = "auto")]
     pub color: Color,
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let expected = "expected a number of seconds, such as 15 or 0.5";
+    let seconds: f64 = text.parse().map_err(|_| expected.to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| expected.to_owned())
 }
 
 /// When to use colours.

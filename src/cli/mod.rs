@@ -31,6 +31,7 @@ use std::process::ExitCode;
 pub use exit::{Exit, Failure};
 
 use crate::experiment::settings_markdown;
+use crate::run::set_checkpoint_pause;
 use args::{Args, Command};
 use output::Output;
 
@@ -44,6 +45,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // It fails only if there are threads already, which nothing before this line starts.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(usize::from(threads)).build_global();
     }
+    set_checkpoint_pause(args.common.checkpoint_every);
     let done = crate::nn::simd::requested()
         .map_err(|message| Failure::new(Exit::Usage, message))
         .and_then(|_| command(&args));

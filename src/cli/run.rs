@@ -121,7 +121,8 @@ fn kept(summary: &Summary, common: &Common) -> Option<String> {
     let computed: usize = summary.outcomes.iter().map(|outcome| outcome.ending.computed()).sum();
     let seeds = if computed == 1 { "seed is" } else { "seeds are" };
     Some(format!(
-        "interrupted: {computed} finished {seeds} kept in {}; run the same command again to go on from there",
+        "interrupted: {computed} finished {seeds} kept in {}, and the state of the work that was stopped; run the same command again to go \
+         on from there",
         common.runs_dir.display()
     ))
 }

@@ -23,6 +23,24 @@ impl Over {
             Self::All => line.means.overall(metric),
         }
     }
+
+    /// The letters of the lines that a line is significantly better than. Over R they are those of the same tests, of lines that rank
+    /// the same R: outside of it both have 0. R's means weigh seeds alike, which may turn a difference round; then there is no letter.
+    pub(super) fn letters(
+        self,
+        (at, block): (usize, &Block),
+        line: usize,
+        (place, metric): (usize, Metric),
+        verdicts: &Verdicts,
+    ) -> String {
+        let mean = |line: usize| self.mean(&block.lines[line], metric).map(|summary| summary.mean);
+        let shown = |other: &usize| match self {
+            Self::All => true,
+            Self::R => verdicts.share_seeds(at, line, *other) && mean(line) > mean(*other),
+        };
+        let beaten = verdicts.beaten(at, line, place).into_iter().filter(shown);
+        super::in_full::letters(block, beaten.collect())
+    }
 }
 
 /// Columns of numbers beside each other before a table becomes two.
@@ -156,16 +174,10 @@ fn values(part: &Part<'_>, (at, metric): (usize, Metric), verdicts: &Verdicts, o
     cells
         .map(|((mean, mark), line)| {
             let Some(mean) = mean else { return Cell::none() };
-            Cell { mark, ..words::metric(mean) }.significance(letters(part, *line, at, verdicts, over))
+            let letters = over.letters((part.at, part.block), *line, (at, metric), verdicts);
+            Cell { mark, ..words::metric(mean) }.significance(letters)
         })
         .collect()
-}
-
-fn letters(part: &Part<'_>, line: usize, metric: usize, verdicts: &Verdicts, over: Over) -> String {
-    if over == Over::R {
-        return String::new();
-    }
-    super::in_full::letters(part.block, verdicts.beaten(part.at, line, metric))
 }
 
 /// In percent of the reference's mean.

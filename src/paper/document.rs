@@ -82,9 +82,9 @@ impl Tables {
         );
         let how = comparisons::how(verdicts);
         let spread = spread(blocks);
-        let untested = "No superscripts: R is another set of users with every training of a retriever. Two rankers of one retriever rank the same R \
-             with the same seed; seed by seed their differences are those of Table III times |U| / |R|, and are tested there. Means over seeds weigh each \
-                        seed alike here and by its |R| there, so percents may differ a little.";
+        let of_r = "Superscripts are those of Table III, for methods that rank the same R: outside of it both have 0, so a user's difference is \
+                    the same and is tested once. Methods of different retrievers have different users here, and no superscripts against each \
+                    other. Means over seeds weigh each seed alike here and by its |R| there, so percents may differ a little.";
         let noted = |table: Table, notes: &[&str]| {
             notes.iter().filter(|note| !note.is_empty()).fold(table, |table, note| table.note(*note))
         };
@@ -106,7 +106,7 @@ impl Tables {
         );
         Self {
             datasets,
-            ranker: by_method("table-2", &ranker, Over::R, &[&papers, &spread, untested]),
+            ranker: by_method("table-2", &ranker, Over::R, &[&papers, &spread, of_r, &how, &legend]),
             ranker_in_full: in_full::table(
                 ("table-2-in-full", &in_full(&ranker)),
                 blocks,
@@ -114,7 +114,7 @@ impl Tables {
                 baselines,
                 Over::R,
             )
-            .map(|table| noted(table, &[&spread])),
+            .map(|table| noted(table, &[&spread, of_r, &how])),
             overall: by_method("table-3", &overall, Over::All, &[&papers, &spread, &how, &legend]),
             overall_in_full: in_full::table(
                 ("table-3-in-full", &in_full(&overall)),

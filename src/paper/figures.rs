@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::block::{Block, LineKind};
+use super::block::{Block, Line, LineKind};
 use super::verdicts::{Verdicts, intervals};
 use super::words::thousands;
 use crate::document::chart::{Axis, Bars, Chart, Estimate, IntervalRow, Intervals, Ladder, Rung, Series};
@@ -37,16 +37,15 @@ impl Estimates<'_> {
         let held = self.ends[line][metric].filter(|(low, high)| *low <= mean && mean <= *high);
         Some(Estimate { value: mean, interval: held })
     }
+}
 
-    /// Which lines are drawn: all, or what experiments end in where there are too many.
-    fn drawn(&self) -> Vec<usize> {
-        let lines = &self.block.lines;
-        let all: Vec<usize> = (0..lines.len()).collect();
-        if all.len() <= MOST {
-            return all;
-        }
-        all.into_iter().filter(|line| lines[*line].main).take(MOST).collect()
+/// Which lines are drawn: all, or what experiments end in where there are too many.
+fn drawn(lines: &[Line]) -> Vec<usize> {
+    let all: Vec<usize> = (0..lines.len()).collect();
+    if all.len() <= MOST {
+        return all;
     }
+    all.into_iter().filter(|line| lines[*line].main).take(MOST).collect()
 }
 
 /// In all captions of intervals.
@@ -54,8 +53,7 @@ const HOW: &str = "by the crossed model of users and seeds, or over users alone 
 
 fn bars(estimates: &Estimates<'_>) -> Option<Figure> {
     let Estimates { block, metrics, .. } = estimates;
-    let series: Vec<Series> = estimates
-        .drawn()
+    let series: Vec<Series> = drawn(&block.lines)
         .into_iter()
         .map(|line| Series {
             name: block.lines[line].method.name.clone(),
@@ -110,6 +108,7 @@ fn improvement(at: usize, block: &Block, verdicts: &Verdicts) -> Option<Figure> 
         thousands(block.users() as u64)
     );
     let any = rows.iter().any(|row| row.values.iter().any(Option::is_some));
+    let shown = drawn(&block.lines);
     any.then(|| Figure {
         id: format!("improvement-{}", block.id),
         caption: caption.into(),
@@ -118,6 +117,10 @@ fn improvement(at: usize, block: &Block, verdicts: &Verdicts) -> Option<Figure> 
             axis: Axis::new("improvement", 1).unit("%"),
             better: Some(Better::Higher),
             series: lines.iter().map(|line| block.lines[*line].method.name.clone()).collect(),
+            looks: lines
+                .iter()
+                .map(|line| shown.iter().position(|other| other == line).unwrap_or(*line))
+                .collect(),
             rows,
         }),
     })

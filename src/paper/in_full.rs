@@ -40,10 +40,7 @@ pub(super) fn table(
             let mut cells = vec![Cell::text(name)];
             cells.extend(seeds_differ.then(|| Cell::number(runs.to_string(), runs as f64)));
             for (place, metric) in metrics.iter().enumerate() {
-                let letters = match over {
-                    Over::R => String::new(),
-                    Over::All => letters(block, verdicts.beaten(at, line, place)),
-                };
+                let letters = over.letters((at, block), line, (place, *metric), verdicts);
                 let mean = over.mean(of, *metric);
                 cells.push(mean.map_or_else(Cell::none, |mean| words::metric(&mean).significance(letters)));
             }

@@ -76,6 +76,15 @@ impl Verdicts {
         self.pairs.iter().position(is).map(|at| self.rows(at))
     }
 
+    /// Whether two lines of a block have the same seeds, and the same stored retriever for each: then their R is the same.
+    #[must_use]
+    pub fn share_seeds(&self, block: usize, one: usize, other: usize) -> bool {
+        let is = |pair: &&Tested| {
+            pair.block == block && ((pair.a, pair.b) == (one, other) || (pair.b, pair.a) == (one, other))
+        };
+        self.pairs.iter().find(is).is_some_and(|pair| pair.pairing == SeedPairing::Shared)
+    }
+
     /// The lines of its block that a line is significantly better than in the metric at `metric`, after Holm's correction.
     #[must_use]
     pub fn beaten(&self, block: usize, line: usize, metric: usize) -> Vec<usize> {

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::record::setting_records;
-use super::{Error, Prepared};
+use super::{Error, Options, Prepared};
 use crate::data::{Part, Split};
-use crate::events::{Event, Interrupt, Reporter};
+use crate::events::Event;
 use crate::experiment::{EvaluationSpec, Experiment, LruSpec, RetrieverSpec};
 use crate::retrieve::{
     self, Popularity, Query, RandomOrder, Retrieved, Retriever, StopReason, TrainOptions, Trained,
 };
 use crate::run::{
-    self, Cell, CodeRecord, CurvePoint, MANIFEST_VERSION, Machine, Manifest, RETRIEVAL_STAGE_VERSION,
-    StoredPart, StoredRetrieval, Times, TrainingRecord,
+    self, Cell, CellCheckpoints, CodeRecord, CurvePoint, MANIFEST_VERSION, Machine, Manifest,
+    RETRIEVAL_STAGE_VERSION, StoredPart, StoredRetrieval, Times, TrainingRecord,
 };
 use crate::seed::Seed;
 
@@ -27,11 +27,10 @@ type Computed = (Cell, Option<Vec<u8>>);
 
 /// Compute the retrieval stage of an experiment with one seed.
 pub(super) fn compute(
-    experiment: &Experiment,
-    data: &Prepared,
+    (experiment, data): (&Experiment, &Prepared),
     seed: Seed,
-    reporter: &dyn Reporter,
-    interrupt: &Interrupt,
+    Options { reporter, interrupt, .. }: Options<'_>,
+    checkpoints: &CellCheckpoints<'_>,
 ) -> Result<Computed, Error> {
     let (split, evaluation) = (&data.split, &experiment.evaluation);
     run::reset_peak_memory();
@@ -41,7 +40,7 @@ pub(super) fn compute(
     let (retriever, trained): (Box<dyn Retriever>, _) = match &experiment.retriever {
         RetrieverSpec::Lru(spec) => {
             let (averaging, mask_history) = (evaluation.averaging, evaluation.mask_history);
-            let options = TrainOptions { averaging, mask_history, reporter, interrupt };
+            let options = TrainOptions { averaging, mask_history, reporter, interrupt, checkpoints };
             let trained = retrieve::train(spec, split, seed, options)?;
             let outcome =
                 (training_record(spec, &trained), curve(&trained), trained.model.params.to_safetensors()?);

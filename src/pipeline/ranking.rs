@@ -5,18 +5,20 @@ use std::time::Instant;
 
 use super::backbone::Backbone;
 use super::record::{setting_records, word};
-use super::{Error, Prepared, preflight};
+use super::{Error, Options, Prepared, preflight};
 use crate::backbone::peft;
 use crate::data::Part;
 use crate::eval::Rung;
-use crate::events::{Event, Interrupt, Reporter};
+use crate::events::Event;
 use crate::experiment::{Experiment, RankerSpec, ReadOut};
 use crate::prompt::{Audit, Prompt, Prompts, TrainingSamples, Truncation, Verbalizer, samples};
-use crate::rank::{self, Lessons, Letters, Questions, StopReason, TrainOptions, Trained, Tunable, train};
+use crate::rank::{
+    self, Lessons, Letters, Partly, Questions, StopReason, TrainOptions, Trained, Tunable, train,
+};
 use crate::run::{
-    self, ADAPTER, AuditRecord, Cell, CodeRecord, CurvePoint, MANIFEST_VERSION, Machine, Manifest,
-    PromptRecord, RANKING_STAGE_VERSION, RankedPart, RankerRecord, RankingCell, Reading, StoredRanking,
-    Times, TrainingRecord,
+    self, ADAPTER, AuditRecord, Cell, CellCheckpoints, CodeRecord, CurvePoint, MANIFEST_VERSION, Machine,
+    Manifest, PromptRecord, RANKING_STAGE_VERSION, RankedPart, RankerRecord, RankingCell, Reading,
+    StoredRanking, Times, TrainingRecord,
 };
 use crate::seed::Seed;
 
@@ -37,10 +39,11 @@ pub(super) struct Material<'a> {
 pub(super) fn compute(
     material: Material<'_>,
     seed: Seed,
-    reporter: &dyn Reporter,
-    interrupt: &Interrupt,
+    options: Options<'_>,
+    checkpoints: &CellCheckpoints<'_>,
 ) -> Result<Computed, Error> {
     let Material { experiment, spec, data, retrieval, backbone } = material;
+    let Options { reporter, interrupt, .. } = options;
     run::reset_peak_memory();
     let started = run::now();
     let mut clock = Clock::default();
@@ -58,11 +61,12 @@ pub(super) fn compute(
     let (validation, test) = (validation?, test?);
     clock.lap("prompts");
 
-    let ask = |model: &mut dyn rank::Model, asked: &Asked, stage: &str| {
-        ask(model, asked, &letters, spec, (stage, reporter, interrupt))
+    let ask = |model: &mut dyn rank::Model, asked: &Asked, (part, stage): (&str, &str)| {
+        let partly = Partly { checkpoints, part, step: 0 };
+        ask(model, asked, (&letters, spec), options, partly, stage)
     };
     let mut frozen = rank::Backbone::frozen(&backbone.decoder);
-    let zero_shot = ask(&mut frozen, &test, "rank test users, before training")?;
+    let zero_shot = ask(&mut frozen, &test, ("before", "rank test users, before training"))?;
     clock.lap("score");
     let mut parts = [Scored::new(&names), Scored::new(&names)];
     parts[1].add(Rung::ZeroShot, zero_shot);
@@ -71,12 +75,12 @@ pub(super) fn compute(
         drop(frozen);
         let mut model = rank::Backbone::adapted(&backbone.decoder, spec, seed);
         let lessons = Samples { samples: TrainingSamples::new(&data.split, spec, seed)?, prompts: &prompts };
-        let options = TrainOptions { seed, letters: &letters, reporter, interrupt };
+        let options = TrainOptions { seed, letters: &letters, reporter, interrupt, checkpoints };
         let trained = train(&mut model, spec, &lessons, &validation.questions, options)?;
         clock.lap("train");
         parts[0].add(Rung::ZeroShot, trained.first_scores.clone());
         parts[0].add(Rung::Tuned, trained.best_scores.clone());
-        parts[1].add(Rung::Tuned, ask(&mut model, &test, "rank test users")?);
+        parts[1].add(Rung::Tuned, ask(&mut model, &test, ("after", "rank test users"))?);
         clock.lap("score");
         training = Some(training_record(spec, &trained, lessons.len(), model.weights().len()));
         shown = Some(prompt_record(&trained.shown, lessons.len() as u64 * u64::from(spec.epochs)));
@@ -89,7 +93,7 @@ pub(super) fn compute(
                 .to_vec();
         }
     } else {
-        parts[0].add(Rung::ZeroShot, ask(&mut frozen, &validation, "rank validation users")?);
+        parts[0].add(Rung::ZeroShot, ask(&mut frozen, &validation, ("validation", "rank validation users"))?);
         clock.lap("score");
     }
     let [in_validation, in_test] = parts;
@@ -166,9 +170,10 @@ fn questions(
 fn ask(
     model: &mut dyn rank::Model,
     Asked { questions, .. }: &Asked,
-    letters: &Letters,
-    spec: &RankerSpec,
-    (stage, reporter, interrupt): (&str, &dyn Reporter, &Interrupt),
+    (letters, spec): (&Letters, &RankerSpec),
+    Options { reporter, interrupt, .. }: Options<'_>,
+    partly: Partly<'_>,
+    stage: &str,
 ) -> Result<Vec<Vec<f32>>, Error> {
     reporter.emit(Event::Started { stage, total: Some(questions.len() as u64), unit: "users" });
     let mut last = None;
@@ -177,7 +182,7 @@ fn ask(
         last = Some(pace);
     };
     let tokens = spec.micro_batch_tokens as usize;
-    let scores = questions.ask(model, letters, tokens, interrupt, &mut tell)?;
+    let scores = questions.ask(model, letters, tokens, interrupt, partly, &mut tell)?;
     let pace = last.map_or_else(|| "nobody to rank".to_owned(), |pace| pace.to_string());
     reporter.emit(Event::Finished { summary: &pace });
     Ok(scores)

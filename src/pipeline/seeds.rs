@@ -9,7 +9,7 @@ use super::ranking::{self, Material};
 use super::{Ending, Error, Options, Prepared, preflight, stored_bytes};
 use crate::events::{Event, Reporter};
 use crate::experiment::{Experiment, RankerSpec};
-use crate::run::{self, Cell, CellKey, Expected, Found, RankingCell, Stage, Store, atomic};
+use crate::run::{self, Cell, CellCheckpoints, CellKey, Expected, Found, RankingCell, Stage, Store, atomic};
 use crate::seed::Seed;
 
 /// A seed that is done.
@@ -76,8 +76,8 @@ impl Seeds<'_> {
     fn seed(&self, seed: Seed, of: &str, backbone: &mut Option<Backbone>) -> Result<(Finished, bool), Error> {
         let Self { experiment, data, options, .. } = *self;
         let key = retrieval_key(experiment, data, seed);
-        let compute = || {
-            let (cell, weights) = cell::compute(experiment, data, seed, options.reporter, options.interrupt)?;
+        let compute = |checkpoints: &CellCheckpoints<'_>| {
+            let (cell, weights) = cell::compute((experiment, data), seed, options, checkpoints)?;
             Ok((cell, cell::files(weights)))
         };
         let needed = stored_bytes(experiment, &data.split);
@@ -100,7 +100,7 @@ impl Seeds<'_> {
         let Self { experiment, data, options, .. } = *self;
         let identity = located.identity(options.interrupt)?;
         let key = ranking_key(experiment, retrieval_key, identity);
-        let compute = || {
+        let compute = |checkpoints: &CellCheckpoints<'_>| {
             preflight::check_reach(spec, &retrieval.retrieval)?;
             let runs = &options.folders.runs;
             let backbone = match loaded.take() {
@@ -109,7 +109,7 @@ impl Seeds<'_> {
             };
             let backbone = loaded.insert(backbone);
             let material = Material { experiment, spec, data, retrieval, backbone };
-            ranking::compute(material, seed, options.reporter, options.interrupt)
+            ranking::compute(material, seed, options, checkpoints)
         };
         // Lists and scores of at most all users, in up to four readings, and an adapter.
         let users = data.split.test.len() as u64;
@@ -126,7 +126,7 @@ impl Seeds<'_> {
         (key, seed): (&CellKey, Seed),
         needed: u64,
         of: &str,
-        compute: impl FnOnce() -> Result<Computed<C>, Error>,
+        compute: impl FnOnce(&CellCheckpoints<'_>) -> Result<Computed<C>, Error>,
     ) -> Result<(C, bool), Error> {
         let (name, reporter) = (&self.experiment.name, self.options.reporter);
         let expected = expected(self.experiment, self.data, seed);
@@ -137,11 +137,13 @@ impl Seeds<'_> {
         // Before the hours of work is the time to know whether there is room for what comes of them.
         atomic::check_room(store.root(), &store.cell_dir(key), needed)?;
         reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}")));
-        let (cell, files) = compute()?;
+        let checkpoints = store.checkpoints(key, reporter);
+        let (cell, files) = compute(&checkpoints)?;
         if let Err(source) = store.save_with(key, &cell, &files) {
             let rescue = self.options.folders.rescue.join(format!("bench-rescued-{key}"));
             return Err(keep(key, (&cell, &files), (store, rescue), source));
         }
+        checkpoints.done();
         // Read back: with the hashes of its files, as every later run sees it.
         Ok((stored(store, key, Some(&expected), reporter)?.unwrap_or(cell), true))
     }

@@ -30,6 +30,7 @@ pub use tokenizer::train as train_tokenizer;
 
 use crate::backbone::ModelConfig;
 use crate::backbone::decoder::FullModel;
+use crate::checkpoint::Checkpoints;
 use crate::data::Split;
 use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::{EMBEDDED_PREFIX, EvaluationSpec, Experiment, PretrainSpec, RankerSpec};
@@ -145,8 +146,11 @@ pub fn ensure(
     let weights = request.geometry.config(request.spec.vocabulary as usize, 0, 0).parameters();
     atomic::check_room(store.root(), &store.cell_dir(&key), 8 * weights)?;
     reporter.emit(Event::Note(&format!("{name}: pre-training on {}", request.dataset.name)));
-    let cell = pretrain(request, experiment, reporter, interrupt)?;
-    Ok(store.save_with(&key, &cell, &[])?)
+    let checkpoints = store.checkpoints(&key, reporter);
+    let cell = pretrain(request, experiment, (reporter, interrupt, &checkpoints))?;
+    let folder = store.save_with(&key, &cell, &[])?;
+    checkpoints.done();
+    Ok(folder)
 }
 
 /// Teach a backbone.
@@ -156,8 +160,7 @@ pub fn ensure(
 pub fn pretrain(
     request: &Request<'_>,
     experiment: &str,
-    reporter: &dyn Reporter,
-    interrupt: &Interrupt,
+    (reporter, interrupt, checkpoints): (&dyn Reporter, &Interrupt, &dyn Checkpoints),
 ) -> Result<PretrainedCell, Error> {
     let (started, clock) = (run::now(), Instant::now());
     let spec = request.spec;
@@ -181,7 +184,8 @@ pub fn pretrain(
     };
     let mut course = catalogue::Catalogue { teacher: &teacher };
     let mut rng = seed.stream("pretrain/lessons");
-    let curve = train::teach(&mut model, &mut course, &schedule, &mut rng, reporter, interrupt)?;
+    let curve =
+        train::teach(&mut model, &mut course, &schedule, &mut rng, (reporter, interrupt, checkpoints))?;
     let manifest = manifest(request, experiment, &config, &curve, (started, clock.elapsed().as_secs_f64()));
     Ok(PretrainedCell {
         manifest,

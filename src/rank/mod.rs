@@ -14,6 +14,6 @@ mod validate;
 pub use error::Error;
 pub use model::{Backbone, Model, Tunable};
 pub use schedule::Schedule;
-pub use score::{Pace, batches, score};
+pub use score::{Pace, Partly, batches, score};
 pub use train::{CurvePoint, Lessons, StopReason, TrainOptions, Trained, steps, train};
 pub use validate::{Letters, Questions};

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Error, Model};
+use crate::checkpoint::{self, Checkpoints, Nowhere};
 use crate::events::Interrupt;
 
 /// How far scoring is.
@@ -29,6 +30,36 @@ impl std::fmt::Display for Pace {
     }
 }
 
+/// Where scores are kept while there are not all of them.
+#[derive(Clone, Copy)]
+pub struct Partly<'a> {
+    /// Keeps them.
+    pub checkpoints: &'a dyn Checkpoints,
+    /// Of which part of the work they are.
+    pub part: &'a str,
+    /// Of the model after which step they are: those of another one are not taken.
+    pub step: u32,
+}
+
+impl Partly<'static> {
+    /// Not kept.
+    pub const NOT: Self = Self { checkpoints: &Nowhere, part: "", step: 0 };
+}
+
+impl Partly<'_> {
+    /// Scores so far; NaN where there is none yet.
+    fn so_far(&self, len: usize) -> Vec<f32> {
+        let last = self.checkpoints.last(self.part);
+        let last = last.filter(|last| last.words::<u32>() == Some(self.step));
+        let scores = last.as_ref().and_then(|last| last.array("scores", len));
+        scores.map_or_else(|| vec![f32::NAN; len], <[f32]>::to_vec)
+    }
+
+    fn keep(&self, scores: &[f32]) {
+        self.checkpoints.keep(self.part, &checkpoint::words(&self.step), &[("scores", scores)]);
+    }
+}
+
 /// The logit of each of `letters` after each prompt, `most_tokens` tokens at once. Prompts of like length go together, the
 /// longest first, so that memory is at its peak in the first batch.
 ///
@@ -42,14 +73,23 @@ pub fn score(
     letters: &[u32],
     most_tokens: usize,
     interrupt: &Interrupt,
+    partly: Partly<'_>,
     tell: &mut dyn FnMut(Pace),
 ) -> Result<Vec<f32>, Error> {
     let began = Instant::now();
-    let mut scores = vec![0f32; prompts.len() * letters.len()];
+    let mut scores = partly.so_far(prompts.len() * letters.len());
     let mut pace = Pace { prompts: 0, tokens: 0, elapsed: Duration::ZERO };
-    let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
+    let missing: Vec<usize> = (0..prompts.len())
+        .filter(|prompt| scores[prompt * letters.len()..].first().is_some_and(|score| score.is_nan()))
+        .collect();
+    let lengths: Vec<usize> = missing.iter().map(|&prompt| prompts[prompt].len()).collect();
     for batch in batches(&lengths, most_tokens) {
-        if interrupt.requested() {
+        let batch: Vec<usize> = batch.into_iter().map(|at| missing[at]).collect();
+        let stop = interrupt.requested();
+        if pace.prompts > 0 && (stop || partly.checkpoints.due()) {
+            partly.keep(&scores);
+        }
+        if stop {
             return Err(Error::Interrupted);
         }
         let shown: Vec<&[u32]> = batch.iter().map(|&prompt| prompts[prompt].as_slice()).collect();
@@ -68,6 +108,10 @@ pub fn score(
         pace.tokens += shown.iter().map(|prompt| prompt.len()).sum::<usize>();
         pace.elapsed = began.elapsed();
         tell(pace);
+    }
+    // Of a part that is whole nothing is asked again, if what comes next is cut short.
+    if pace.prompts > 0 && partly.checkpoints.due() {
+        partly.keep(&scores);
     }
     Ok(scores)
 }

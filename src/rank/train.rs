@@ -1,13 +1,17 @@
 //! Tuning a ranker: samples in random order, AdamW with a linear schedule, validation every n steps, the best adapter kept.
 
+mod resume;
+
 use std::time::{Duration, Instant};
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::model::{TAUGHT, Tunable};
-use super::score::{Pace, batches};
+use super::score::{Pace, Partly, batches};
 use super::validate::{Letters, Questions};
 use super::{Error, Schedule};
+use crate::checkpoint::Checkpoints;
 use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::RankerSpec;
 use crate::nn::adamw::{self, AdamW};
@@ -45,10 +49,12 @@ pub struct TrainOptions<'a> {
     pub reporter: &'a dyn Reporter,
     /// Asks to stop.
     pub interrupt: &'a Interrupt,
+    /// Keeps what was reached.
+    pub checkpoints: &'a dyn Checkpoints,
 }
 
 /// One validation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Steps done.
     pub step: u32,
@@ -57,13 +63,14 @@ pub struct CurvePoint {
     /// Mean training loss since the last point; none before the first step.
     pub train_loss: Option<f64>,
     /// The metric that selects.
+    #[serde(with = "crate::checkpoint::bits")]
     pub metric: f64,
     /// Seconds since training began.
     pub wall_seconds: f64,
 }
 
 /// Why training ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum StopReason {
     /// As many validations without a better one as `patience` allows.
     NoImprovement,
@@ -74,6 +81,7 @@ pub enum StopReason {
         /// At which step, from 1.
         step: u32,
         /// What it was; NaN if only the gradient was not finite.
+        #[serde(with = "crate::checkpoint::bits")]
         loss: f64,
     },
 }
@@ -130,60 +138,23 @@ pub fn train(
         unit: "steps",
     });
     let mut watch = Watch::new(spec, questions, options, epoch_steps);
-    watch.validate(model, 0, None)?;
     let mut optimizer = Optimizer::new(spec, model.weights().len(), total);
-    let mut keys = options.seed.stream("ranker/dropout");
-    let (mut step, mut losses) = (0u32, (0f64, 0u32));
-    let mut shown = Truncation::default();
-    let mut step_time = Duration::ZERO;
-    let mut stopped = StopReason::Steps;
-    'training: for epoch in 0..spec.epochs {
-        let order = lessons.order(epoch);
-        for batch in order.chunks(spec.batch_size as usize) {
-            if step == total {
-                break 'training;
-            }
-            if options.interrupt.requested() {
-                return Err(Error::Interrupted);
-            }
-            let began = Instant::now();
-            let mut prompts = Vec::with_capacity(batch.len());
-            for &index in batch {
-                let prompt = lessons.prompt(epoch, index as usize)?;
-                shown.add(&prompt);
-                prompts.push(prompt.ids);
-            }
-            let loss = optimizer.step(model, &prompts, spec.micro_batch_tokens as usize, keys.next_u64())?;
-            step_time += began.elapsed();
-            step += 1;
-            if !loss.is_finite() {
-                stopped = StopReason::LossNotFinite { step, loss };
-                break 'training;
-            }
-            losses = (losses.0 + loss, losses.1 + 1);
-            watch.progress(step, losses);
-            if step.is_multiple_of(spec.validate_every_steps) {
-                let mean = losses.0 / f64::from(losses.1);
-                losses = (0.0, 0);
-                if let Some(score) = watch.diverged(model, step, Some(mean))? {
-                    stopped = StopReason::LossNotFinite { step, loss: f64::from(score) };
-                    break 'training;
-                }
-                if watch.without_better >= spec.patience {
-                    stopped = StopReason::NoImprovement;
-                    break 'training;
-                }
-            }
-        }
+    let mut done = Done::default();
+    if !resume::restore(model, &mut optimizer, &mut watch, &mut done) {
+        watch.validate(model, 0, None)?;
     }
-    if losses.1 > 0
-        && stopped == StopReason::Steps
-        && let Some(score) = watch.diverged(model, step, Some(losses.0 / f64::from(losses.1)))?
-    {
-        stopped = StopReason::LossNotFinite { step, loss: f64::from(score) };
+    let stopped = match done.stopped {
+        Some(stopped) => stopped,
+        None => lessons_to_end(model, lessons, &mut optimizer, &mut watch, &mut done)?,
+    };
+    if done.stopped.is_none() {
+        done.stopped = Some(stopped);
+        resume::keep(model, &optimizer, &watch, &done);
     }
     model.weights().copy_from_slice(&watch.best_weights);
-    let Watch { curve, best_step, best, first_scores, best_scores, .. } = watch;
+    let Watch { curve, best: Best { metric: best, step: best_step, .. }, first_scores, best_scores, .. } =
+        watch;
+    let Done { steps: step, shown, step_time, .. } = done;
     if let StopReason::LossNotFinite { step, loss } = stopped {
         options.reporter.emit(Event::Warning(&format!(
             "the loss of the ranker is {loss} at step {step}: training stops, and the adapter of step {best_step} is kept; lower \
@@ -194,6 +165,74 @@ pub fn train(
         summary: &format!("{step} steps, best {} over R {best:.4} at step {best_step}", spec.select_by),
     });
     Ok(Trained { curve, first_scores, best_scores, best_step, steps: step, stopped, shown, step_time })
+}
+
+/// All steps that are not done yet, and why they ended.
+fn lessons_to_end(
+    model: &mut dyn Tunable,
+    lessons: &dyn Lessons,
+    optimizer: &mut Optimizer,
+    watch: &mut Watch<'_>,
+    done: &mut Done,
+) -> Result<StopReason, Error> {
+    let (spec, options, total) = (watch.spec, watch.options, optimizer.schedule.total_steps);
+    let mut keys = options.seed.stream("ranker/dropout");
+    let mut step = 0u32;
+    for epoch in 0..spec.epochs {
+        let order = lessons.order(epoch);
+        for batch in order.chunks(spec.batch_size as usize) {
+            if step == total {
+                break;
+            }
+            let key = keys.next_u64();
+            step += 1;
+            // What an earlier process did; of its last step the validation is still to come.
+            if step < done.steps {
+                continue;
+            }
+            if step > done.steps {
+                let began = Instant::now();
+                let mut prompts = Vec::with_capacity(batch.len());
+                let mut shown = done.shown;
+                for &index in batch {
+                    let prompt = lessons.prompt(epoch, index as usize)?;
+                    shown.add(&prompt);
+                    prompts.push(prompt.ids);
+                }
+                let loss = optimizer.step(model, &prompts, spec.micro_batch_tokens as usize, key)?;
+                done.step_time += began.elapsed();
+                (done.steps, done.shown) = (step, shown);
+                if !loss.is_finite() {
+                    return Ok(StopReason::LossNotFinite { step, loss });
+                }
+                done.losses = (done.losses.0 + loss, done.losses.1 + 1);
+                watch.progress(done);
+                let stop = options.interrupt.requested();
+                if stop || options.checkpoints.due() {
+                    resume::keep(model, optimizer, watch, done);
+                }
+                if stop {
+                    return Err(Error::Interrupted);
+                }
+            }
+            if step.is_multiple_of(spec.validate_every_steps) {
+                let mean = done.losses.0 / f64::from(done.losses.1);
+                done.losses = (0.0, 0);
+                if let Some(score) = watch.diverged(model, step, Some(mean))? {
+                    return Ok(StopReason::LossNotFinite { step, loss: f64::from(score) });
+                }
+                if watch.best.without_better >= spec.patience {
+                    return Ok(StopReason::NoImprovement);
+                }
+            }
+        }
+    }
+    if done.losses.1 > 0
+        && let Some(score) = watch.diverged(model, step, Some(done.losses.0 / f64::from(done.losses.1)))?
+    {
+        return Ok(StopReason::LossNotFinite { step, loss: f64::from(score) });
+    }
+    Ok(StopReason::Steps)
 }
 
 /// AdamW over accumulated gradients.
@@ -259,6 +298,28 @@ impl Optimizer {
     }
 }
 
+/// What is done.
+#[derive(Debug, Default)]
+struct Done {
+    steps: u32,
+    /// Sum and number of the losses since the last validation.
+    losses: (f64, u32),
+    shown: Truncation,
+    step_time: Duration,
+    /// Why training ended, if it did.
+    stopped: Option<StopReason>,
+}
+
+/// The best validation.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Best {
+    #[serde(with = "crate::checkpoint::bits")]
+    metric: f64,
+    step: u32,
+    /// Validations since.
+    without_better: u32,
+}
+
 /// Validates, remembers the best, and tells of progress.
 struct Watch<'a> {
     spec: &'a RankerSpec,
@@ -266,14 +327,14 @@ struct Watch<'a> {
     options: TrainOptions<'a>,
     epoch_steps: u32,
     began: Instant,
+    /// What earlier processes needed.
+    before: Duration,
     told: Option<Instant>,
     curve: Vec<CurvePoint>,
     first_scores: Vec<Vec<f32>>,
-    best: f64,
-    best_step: u32,
+    best: Best,
     best_weights: Vec<f32>,
     best_scores: Vec<Vec<f32>>,
-    without_better: u32,
 }
 
 impl<'a> Watch<'a> {
@@ -289,24 +350,25 @@ impl<'a> Watch<'a> {
             options,
             epoch_steps,
             began: Instant::now(),
+            before: Duration::ZERO,
             told: None,
             curve: Vec::new(),
             first_scores: Vec::new(),
-            best: f64::NEG_INFINITY,
-            best_step: 0,
+            best: Best { metric: f64::NEG_INFINITY, step: 0, without_better: 0 },
             best_weights: Vec::new(),
             best_scores: Vec::new(),
-            without_better: 0,
         }
     }
 
-    fn progress(&mut self, step: u32, losses: (f64, u32)) {
-        let loss = losses.0 / f64::from(losses.1);
-        let detail = format!(
-            "loss {loss:.3}, best {} {:.4} at step {}",
-            self.spec.select_by, self.best, self.best_step
-        );
-        tell(self.options.reporter, &mut self.told, step, || detail);
+    /// Time since training began, without the time between processes.
+    fn elapsed(&self) -> Duration {
+        self.before + self.began.elapsed()
+    }
+
+    fn progress(&mut self, done: &Done) {
+        let (loss, Best { metric, step, .. }) = (done.losses.0 / f64::from(done.losses.1), self.best);
+        let detail = format!("loss {loss:.3}, best {} {metric:.4} at step {step}", self.spec.select_by);
+        tell(self.options.reporter, &mut self.told, done.steps, || detail);
     }
 
     /// Validate; of a model whose scores are no longer numbers, the first such score. Its adapter is lost, but not the best.
@@ -331,23 +393,22 @@ impl<'a> Watch<'a> {
             });
         };
         let tokens = self.spec.micro_batch_tokens as usize;
-        let scores = questions.ask(model, options.letters, tokens, options.interrupt, &mut show)?;
+        let partly = Partly { checkpoints: options.checkpoints, part: "validation", step };
+        let scores = questions.ask(model, options.letters, tokens, options.interrupt, partly, &mut show)?;
         let metric = questions.metric(&scores[0], self.spec.select_by);
         if step == 0 {
             self.first_scores.clone_from(&scores);
         }
-        if metric > self.best {
-            self.best = metric;
-            self.best_step = step;
-            self.without_better = 0;
+        if metric > self.best.metric {
+            self.best = Best { metric, step, without_better: 0 };
             self.best_scores = scores;
             self.best_weights.clear();
             self.best_weights.extend_from_slice(model.weights());
         } else {
-            self.without_better += 1;
+            self.best.without_better += 1;
         }
         let epoch = f64::from(step) / f64::from(self.epoch_steps.max(1));
-        let wall_seconds = self.began.elapsed().as_secs_f64();
+        let wall_seconds = self.elapsed().as_secs_f64();
         self.curve.push(CurvePoint { step, epoch, train_loss, metric, wall_seconds });
         Ok(())
     }

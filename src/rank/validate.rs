@@ -1,6 +1,6 @@
 //! Ranks of held-out items among candidates that a model scored.
 
-use super::score::{Pace, score};
+use super::score::{Pace, Partly, score};
 use super::{Error, Model};
 use crate::eval::{Metric, MetricKind, expected_among};
 use crate::events::Interrupt;
@@ -75,10 +75,11 @@ impl Questions {
         letters: &Letters,
         most_tokens: usize,
         interrupt: &Interrupt,
+        partly: Partly<'_>,
         tell: &mut dyn FnMut(Pace),
     ) -> Result<Vec<Vec<f32>>, Error> {
         let ids: Vec<u32> = letters.sets.iter().flat_map(|set| &set[..self.k]).copied().collect();
-        let scores = score(model, &self.prompts, &ids, most_tokens, interrupt, tell)?;
+        let scores = score(model, &self.prompts, &ids, most_tokens, interrupt, partly, tell)?;
         let of = |set: usize| {
             let rows = scores.chunks(ids.len().max(1));
             rows.flat_map(|row| &row[set * self.k..(set + 1) * self.k]).copied().collect()

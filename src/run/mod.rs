@@ -7,6 +7,7 @@
 
 pub mod atomic;
 mod cell;
+mod checkpoint;
 mod error;
 mod imported;
 mod key;
@@ -20,6 +21,7 @@ mod stage;
 mod store;
 
 pub use cell::{CONFIG, Cell, WEIGHTS};
+pub use checkpoint::{CellCheckpoints, set_checkpoint_pause};
 pub use error::Error;
 pub use imported::{ImportCounts, ImportRecord, ImportedCell, ImportedRanks};
 pub use key::CellKey;

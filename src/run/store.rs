@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::checkpoint::{self, CellCheckpoints};
 use super::key::canonical_sha256;
 use super::machine::sha256_hex;
 use super::stage::{Files, Flaw, MANIFEST, Stage};
 use super::{Cell, CellKey, DatasetRecord, Error, FileRecord, MANIFEST_VERSION, Manifest, atomic};
+use crate::events::Reporter;
 
 /// The field of a manifest that holds the hash of the others.
 const SEAL: &str = "sha256";
@@ -112,6 +114,12 @@ impl<C: Stage> Store<C> {
     #[must_use]
     pub fn cell_dir(&self, key: &CellKey) -> PathBuf {
         self.cells_dir().join(key.short())
+    }
+
+    /// Checkpoints of the work on the cell of `key`.
+    #[must_use]
+    pub fn checkpoints<'a>(&self, key: &CellKey, reporter: &'a dyn Reporter) -> CellCheckpoints<'a> {
+        CellCheckpoints::at(checkpoint::folder(&self.cell_dir(key)), key.clone(), reporter)
     }
 
     /// Whether a cell looks complete, without reading it: quick, for plans.

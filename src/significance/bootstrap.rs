@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use statrs::function::factorial::ln_binomial;
 
 use super::SignificanceError;
 use super::crossed::Crossed;
@@ -11,13 +10,12 @@ use super::error::share;
 use super::outcome::{Interval, Method};
 use super::paired::{Paired, SeedPairing};
 use super::quantile::{normal_cdf, normal_quantile, of_sorted, student_quantile};
+use super::rows::Rows;
 use super::student::mean;
 use crate::seed::Seed;
 
 /// Resamples of a task.
 const TASK: u32 = 50;
-/// Columns that are summed together in registers.
-const WIDTH: usize = 16;
 
 /// What is done to seeds in a resample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,139 +107,6 @@ pub fn resample(
             Bootstrap::new(table, sorted, drawn, seeds != drawn)
         })
         .collect())
-}
-
-/// The users that differ somewhere, as rows of all runs of all metrics.
-struct Rows {
-    /// Blocks of columns, each with one row a user.
-    blocks: Vec<Vec<[f64; WIDTH]>>,
-    /// Rows in a block.
-    rows: usize,
-    users: usize,
-    tables: usize,
-    /// Seeds of each group of runs that is drawn together: one group for shared seeds, else A's and B's.
-    groups: Vec<usize>,
-    /// The distribution function of the number of draws that fall on a row, from `fewest` on.
-    fewest: usize,
-    cumulative: Vec<f64>,
-}
-
-impl Rows {
-    fn of(tables: &[&Paired]) -> Self {
-        let users = tables[0].users();
-        let (seeds_a, seeds_b) = tables[0].seeds();
-        let shared = tables[0].pairing() == SeedPairing::Shared;
-        let groups = if shared { vec![seeds_a] } else { vec![seeds_a, seeds_b] };
-        let columns: usize = groups.iter().sum::<usize>() * tables.len();
-        let value = |column: usize, user: usize| {
-            let (table, run) =
-                (&tables[column / (columns / tables.len())], column % (columns / tables.len()));
-            match (shared, run.checked_sub(seeds_a)) {
-                (true, _) => table.a[run][user] - table.b[run][user],
-                (false, None) => table.a[run][user],
-                (false, Some(run)) => -table.b[run][user],
-            }
-        };
-        let differ: Vec<usize> =
-            (0..users).filter(|user| (0..columns).any(|column| value(column, *user) != 0.0)).collect();
-        let blocks = (0..columns)
-            .step_by(WIDTH)
-            .map(|from| {
-                let row = |user: &usize| {
-                    std::array::from_fn(|at| if from + at < columns { value(from + at, *user) } else { 0.0 })
-                };
-                differ.iter().map(row).collect()
-            })
-            .collect();
-        let (fewest, cumulative) = binomial(users, differ.len());
-        Self { blocks, rows: differ.len(), users, tables: tables.len(), groups, fewest, cumulative }
-    }
-
-    /// `count` resamples, all tables of each side by side.
-    fn resampled(&self, count: u32, seeds: SeedDraw, draws: &mut Draws) -> Vec<f64> {
-        let runs: usize = self.groups.iter().sum();
-        let mut weights = vec![0.0; runs];
-        let mut counts = vec![0u32; self.rows];
-        let mut sums = vec![0.0; self.blocks.len() * WIDTH];
-        let mut means = Vec::with_capacity(count as usize * self.tables);
-        for _ in 0..count {
-            self.draw_seeds(seeds, draws, &mut weights);
-            let u = draws.unit();
-            let on_rows = self.fewest + self.cumulative.partition_point(|below| *below <= u);
-            counts.fill(0);
-            for _ in 0..on_rows.min(if self.rows == 0 { 0 } else { self.users }) {
-                counts[draws.below(self.rows as u32)] += 1;
-            }
-            for (block, sums) in self.blocks.iter().zip(sums.chunks_exact_mut(WIDTH)) {
-                sums.copy_from_slice(&weighted(&counts, block));
-            }
-            for columns in sums[..runs * self.tables].chunks_exact(runs) {
-                let sum: f64 = columns.iter().zip(&weights).map(|(sum, weight)| sum * weight).sum();
-                means.push(sum / self.users.max(1) as f64);
-            }
-        }
-        means
-    }
-
-    fn draw_seeds(&self, seeds: SeedDraw, draws: &mut Draws, weights: &mut [f64]) {
-        let mut start = 0;
-        for &count in &self.groups {
-            let group = &mut weights[start..start + count];
-            let times = match seeds {
-                SeedDraw::Fixed => {
-                    group.fill(1.0 / count as f64);
-                    0
-                }
-                SeedDraw::All => count,
-                SeedDraw::OneLess => count - 1,
-            };
-            if times > 0 {
-                group.fill(0.0);
-            }
-            for _ in 0..times {
-                group[draws.below(count as u32)] += 1.0 / times as f64;
-            }
-            start += count;
-        }
-    }
-}
-
-/// The sum of the rows, each as often as it was drawn.
-#[inline]
-fn weighted(counts: &[u32], rows: &[[f64; WIDTH]]) -> [f64; WIDTH] {
-    let mut sums = [0.0; WIDTH];
-    for (count, row) in counts.iter().zip(rows) {
-        let weight = f64::from(*count);
-        for (sum, value) in sums.iter_mut().zip(row) {
-            *sum += weight * value;
-        }
-    }
-    sums
-}
-
-/// The distribution function of Binomial(users, rows / users) over the values that matter, and the first of them.
-fn binomial(users: usize, rows: usize) -> (usize, Vec<f64>) {
-    if rows == 0 || rows == users {
-        return (rows, Vec::new());
-    }
-    let p = rows as f64 / users as f64;
-    // Twelve standard deviations to both sides, and more for small numbers.
-    let reach = (12.0 * (users as f64 * p * (1.0 - p)).sqrt()) as usize + 40;
-    let (first, last) = (rows.saturating_sub(reach), (rows + reach).min(users));
-    let mut cumulative: Vec<f64> = (first..=last)
-        .map(|k| {
-            let ways = ln_binomial(users as u64, k as u64);
-            (ways + k as f64 * p.ln() + (users - k) as f64 * (-p).ln_1p()).exp()
-        })
-        .collect();
-    let mut sum = 0.0;
-    for value in &mut cumulative {
-        sum += *value;
-        *value = sum;
-    }
-    // The last value takes what rounding left.
-    cumulative.pop();
-    (first, cumulative)
 }
 
 impl Bootstrap {

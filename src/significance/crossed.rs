@@ -26,18 +26,19 @@ pub struct Components {
 /// Var(mean) = A/U + B/S + C/(US). With the mean squares of users, seeds and rest it is estimated by
 ///
 /// ```text
-/// V = (MS_users + max(0, MS_seeds - MS_rest)) / (SU)
-/// df = V^2 / (V_users^2 / (U-1) + V_seeds^2 / (S-1) + V_rest^2 / ((U-1)(S-1)))    V_x = MS_x / (SU)
+/// V  = max(0, V_users - V_rest) + max(V_seeds, V_rest / 4)                                 V_x = MS_x / (SU)
+/// df = V^2 / (V_users^2 / (U-1) + max(V_seeds, V_rest / 4)^2 / (S-1) + V_rest^2 / ((U-1)(S-1)))
 /// ```
 ///
-/// where the seeds' two terms of df are left out when MS_seeds <= MS_rest, and df is U - 1 at most. Then t = mean / sqrt(V). Leaving
-/// out the negative estimates of B makes V at least the variance over users alone, and the interval at least as wide. For independent seeds V_users comes from the users'
-/// differences of means, and each method has its own seeds and rest.
+/// with S - 1 <= df <= U - 1, and t = mean / sqrt(V). The sum MS_users + MS_seeds - MS_rest has V for its mean; what is bounded from
+/// below is the variance between users, at 0, and that between seeds, so that seeds that agree by chance do not make V vanish: the
+/// standard error is at least half of that over users alone. For independent seeds V_users comes from the users' differences of
+/// means, and each method has its own seeds and rest.
 ///
 /// Sources: Cornfield and Tukey, "Average values of mean squares in factorials" (Annals of Mathematical Statistics, 1956), for the
 /// mean squares; Satterthwaite, "An approximate distribution of estimates of variance components" (Biometrics Bulletin, 1946), for df;
-/// Brennan, "Generalizability Theory" (2001), for users crossed with a second random factor. That the negative part is dropped, from V
-/// and from df, is a choice of ours, made by simulation (docs/statistics.md).
+/// Brennan, "Generalizability Theory" (2001), for users crossed with a second random factor. The bounds are a choice of ours, made by
+/// simulation (docs/statistics.md).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Crossed {
     /// The mean of A - B.
@@ -57,6 +58,9 @@ pub struct Crossed {
     /// The variances, negative estimates set to 0.
     pub components: Components,
 }
+
+/// The least that seeds are taken to vary, in parts of the rest: what they would without differences between them is 1.
+const SEEDS_AT_LEAST: f64 = 0.25;
 
 /// Estimates from the runs of one factor "seed".
 struct Runs {
@@ -110,18 +114,18 @@ impl Crossed {
         let differences = paired.differences();
         let n = users as f64;
         let of_users = variance(&differences) / n;
-        let mut total = of_users;
-        let mut spread = of_users * of_users / (n - 1.0);
+        let (mut of_runs, mut spread) = (0.0, of_users * of_users / (n - 1.0));
         let (mut seeds, mut interaction, mut shared) = (0.0, 0.0, of_users);
         for Runs { seeds: of_seeds, rest, count } in runs {
-            if of_seeds > rest {
-                total += of_seeds - rest;
-                spread += of_seeds * of_seeds / (count - 1.0) + rest * rest / ((n - 1.0) * (count - 1.0));
-            }
+            let bounded = of_seeds.max(SEEDS_AT_LEAST * rest);
+            of_runs += bounded;
+            spread += bounded * bounded / (count - 1.0) + rest * rest / ((n - 1.0) * (count - 1.0));
             seeds += (of_seeds - rest).max(0.0) * count;
             interaction += rest * count * n;
             shared -= rest;
         }
+        let total = shared.max(0.0) + of_runs;
+        let fewest = (seeds_a.min(seeds_b) as f64 - 1.0).min(n - 1.0);
         let components = Components { users: (shared * n).max(0.0), seeds, interaction };
         Some(Self {
             estimate: mean(&differences),
@@ -130,7 +134,7 @@ impl Crossed {
             seeds_b,
             se: total.sqrt(),
             se_users: of_users.sqrt(),
-            degrees: (spread > 0.0).then(|| (total * total / spread).min(n - 1.0)),
+            degrees: (spread > 0.0).then(|| (total * total / spread).clamp(fewest, n - 1.0)),
             components,
         })
     }

@@ -36,6 +36,7 @@ mod paired;
 mod power;
 mod quantile;
 mod randomization;
+mod rows;
 mod student;
 mod wilcoxon;
 

@@ -41,9 +41,35 @@ pub fn paired_t(paired: &Paired, level: f64) -> (Outcome, Interval) {
     (Outcome::new(Method::PairedT, statistic, p, n, notes), interval)
 }
 
+/// Chains of additions that go on side by side: one chain waits for its own last addition.
+const CHAINS: usize = 16;
+
+/// The sum of `of` each value, in the same order on every machine: chains of every 16th, then a tree.
+#[inline]
+fn sum(values: &[f64], of: impl Fn(f64) -> f64) -> f64 {
+    let mut chains = [0.0; CHAINS];
+    let (whole, rest) = values.as_chunks::<CHAINS>();
+    for chunk in whole {
+        for (chain, value) in chains.iter_mut().zip(chunk) {
+            *chain += of(*value);
+        }
+    }
+    for (chain, value) in chains.iter_mut().zip(rest) {
+        *chain += of(*value);
+    }
+    let mut left = CHAINS;
+    while left > 1 {
+        left /= 2;
+        for at in 0..left {
+            chains[at] += chains[at + left];
+        }
+    }
+    chains[0]
+}
+
 /// The mean; 0 for none.
 pub(super) fn mean(values: &[f64]) -> f64 {
-    if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / values.len() as f64 }
+    if values.is_empty() { 0.0 } else { sum(values, |value| value) / values.len() as f64 }
 }
 
 /// The variance with n - 1; 0 for fewer than two values, and for values that differ by rounding alone.
@@ -52,7 +78,7 @@ pub(super) fn variance(values: &[f64]) -> f64 {
         return 0.0;
     }
     let centre = mean(values);
-    let squares: f64 = values.iter().map(|value| (value - centre) * (value - centre)).sum();
+    let squares = sum(values, |value| (value - centre) * (value - centre));
     let variance = squares / (values.len() - 1) as f64;
     if variance.sqrt() <= 1e-12 * centre.abs() { 0.0 } else { variance }
 }

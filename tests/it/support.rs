@@ -1,6 +1,11 @@
 //! What several test modules share.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
+
+use bench::checkpoint::{Checkpoints, Snapshot};
+use bench::events::Interrupt;
 
 /// The folder of real datasets and parity fixtures, where the environment names one.
 pub fn shared() -> Option<PathBuf> {
@@ -12,5 +17,56 @@ pub fn shared() -> Option<PathBuf> {
             );
             None
         }
+    }
+}
+
+/// Keeps states in memory, and asks to stop when it has been asked whether one is due `patience` times.
+pub struct Memory {
+    kept: Mutex<BTreeMap<String, Snapshot>>,
+    left: Mutex<Option<u32>>,
+    interrupt: Interrupt,
+}
+
+impl Memory {
+    /// With nothing in it; `interrupt` is what it stops the work with.
+    pub fn new(interrupt: Interrupt) -> Self {
+        Self { kept: Mutex::default(), left: Mutex::default(), interrupt }
+    }
+
+    /// The same states, for work that `interrupt` stops.
+    pub fn with(self, interrupt: Interrupt) -> Self {
+        Self { interrupt, left: Mutex::default(), ..self }
+    }
+
+    /// Stop the work after so many more occasions to keep something.
+    pub fn stop_after(&self, occasions: u32) {
+        *self.left.lock().unwrap() = Some(occasions);
+    }
+
+    /// How many parts have something.
+    pub fn parts(&self) -> Vec<String> {
+        self.kept.lock().unwrap().keys().cloned().collect()
+    }
+}
+
+impl Checkpoints for Memory {
+    fn last(&self, part: &str) -> Option<Snapshot> {
+        self.kept.lock().unwrap().get(part).cloned()
+    }
+
+    fn due(&self) -> bool {
+        if let Some(left) = self.left.lock().unwrap().as_mut() {
+            match left.checked_sub(1) {
+                Some(fewer) => *left = fewer,
+                None => self.interrupt.request(),
+            }
+        }
+        true
+    }
+
+    fn keep(&self, part: &str, words: &str, arrays: &[(&str, &[f32])]) {
+        let arrays = arrays.iter().map(|(name, values)| ((*name).to_owned(), values.to_vec())).collect();
+        let snapshot = Snapshot { words: words.to_owned(), arrays };
+        self.kept.lock().unwrap().insert(part.to_owned(), snapshot);
     }
 }

@@ -31,6 +31,18 @@ pub(super) fn head(
     sample: Sample,
     names: &[&str],
 ) -> f64 {
+    let named: Vec<(usize, &str)> = names.iter().copied().enumerate().collect();
+    head_as(scene, title, stamp, sample, &named)
+}
+
+/// The same where series have the looks of other places: each name with the place.
+pub(super) fn head_as(
+    scene: &mut Scene,
+    title: &str,
+    stamp: Option<&str>,
+    sample: Sample,
+    names: &[(usize, &str)],
+) -> f64 {
     let room = Scene::WIDTH - 2.0 * EDGE;
     let mut y = EDGE;
     for line in font::wrap(title, TITLE, room, 2) {
@@ -47,7 +59,7 @@ pub(super) fn head(
     }
     let (sample_width, gap) = (if sample == Sample::Line { 30.0 } else { 16.0 }, 18.0);
     let mut x = EDGE;
-    for (at, name) in names.iter().enumerate() {
+    for &(at, name) in names {
         let name = font::fit(name, WORDS, room - sample_width - 6.0);
         let width = sample_width + 6.0 + font::width(&name, WORDS);
         if x > EDGE && x + width > EDGE + room {

@@ -2,15 +2,16 @@
 
 use super::axis::{Scale, Ticks};
 use super::font;
-use super::frame::{EDGE, SMALL, Sample, WORDS, head, range};
+use super::frame::{EDGE, SMALL, Sample, WORDS, head_as, range};
 use super::model::Intervals;
 use super::scene::{Anchor, Ink, Scene};
 use crate::document::table::Better;
 
 pub(super) fn scene(chart: &Intervals, stamp: Option<&str>) -> Scene {
     let mut scene = Scene::default();
-    let names: Vec<&str> = chart.series.iter().map(String::as_str).collect();
-    let top = head(&mut scene, &chart.title, stamp, Sample::Dot, &names);
+    let names: Vec<(usize, &str)> =
+        chart.series.iter().enumerate().map(|(at, name)| (chart.look(at), name.as_str())).collect();
+    let top = head_as(&mut scene, &chart.title, stamp, Sample::Dot, &names);
     let all = || chart.rows.iter().flat_map(|row| row.values.iter().flatten());
     let (low, high) = range(all()).unwrap_or((0.0, 1.0));
     let ticks = Ticks::covering(low.min(0.0), high.max(0.0), 6);
@@ -51,11 +52,12 @@ pub(super) fn scene(chart: &Intervals, stamp: Option<&str>) -> Scene {
         scene.text((EDGE, first + row_height / 2.0), Anchor::Start, WORDS, Ink::Text, name);
         for (series, estimate) in row.values.iter().enumerate() {
             let Some(estimate) = estimate else { continue };
+            let look = chart.look(series);
             let y = first + 5.0 + line * (series as f64 + 0.5);
             if let Some((low, high)) = estimate.interval {
-                scene.whisker((x.place(low), y), (x.place(high), y), 4.0, 2.0, Ink::Series(series));
+                scene.whisker((x.place(low), y), (x.place(high), y), 4.0, 2.0, Ink::Series(look));
             }
-            scene.marker((x.place(estimate.value), y), 4.5, series);
+            scene.marker((x.place(estimate.value), y), 4.5, look);
             let words = chart.axis.signed(estimate.value);
             scene.text((Scene::WIDTH - EDGE, y), Anchor::End, SMALL, Ink::Text, words);
         }

@@ -127,8 +127,18 @@ pub struct Intervals {
     pub better: Option<Better>,
     /// What the dots of a row are, 1 to 8.
     pub series: Vec<String>,
+    /// The colour and marker of each, by the place that it has in another figure of the document; empty for those of their own places.
+    #[serde(default)]
+    pub looks: Vec<usize>,
     /// The rows, top to bottom.
     pub rows: Vec<IntervalRow>,
+}
+
+impl Intervals {
+    /// The place whose colour and marker a series has.
+    pub(super) fn look(&self, series: usize) -> usize {
+        self.looks.get(series).copied().unwrap_or(series)
+    }
 }
 
 /// A row of dots.

@@ -11,7 +11,13 @@ pub(in crate::document) fn float(table: &Table, stamp: Option<&str>) -> String {
     let width = table.columns.len();
     let mut text = String::from("\\begin{table}[htbp]\n\\centering\n");
     let stamp = stamp.map_or_else(String::new, |stamp| format!(" \\textbf{{({})}}", escape(stamp)));
-    let _ = write!(text, "\\caption{{{}{stamp}}}\n\\label{{tab:{}}}\n", prose(&table.caption), table.id);
+    let caption = prose(&table.caption);
+    let (number, caption) = numbered(&caption);
+    if let Some(number) = number {
+        // LaTeX counts tables itself, and would say "Table 2: Table II: ..".
+        let _ = writeln!(text, "\\addtocounter{{table}}{{-1}}\\renewcommand{{\\thetable}}{{{number}}}");
+    }
+    let _ = write!(text, "\\caption{{{caption}{stamp}}}\n\\label{{tab:{}}}\n", table.id);
     let align = table.columns.iter().map(|column| match column.align {
         Align::Left => 'l',
         Align::Centre => 'c',
@@ -50,6 +56,20 @@ pub(in crate::document) fn float(table: &Table, stamp: Option<&str>) -> String {
     }
     text.push_str("\\end{table}\n");
     text
+}
+
+/// The number that a caption gives its table, as in `Table II: ..` or `Table II in full: ..`, and the rest of it.
+fn numbered(caption: &str) -> (Option<&str>, &str) {
+    let is_number = |text: &&str| {
+        text.len() <= 20
+            && text.starts_with(['I', 'V', 'X'])
+            && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == ' ')
+    };
+    let parts = caption.strip_prefix("Table ").and_then(|rest| rest.split_once(": "));
+    match parts.filter(|(number, _)| is_number(number)) {
+        Some((number, rest)) => (Some(number), rest),
+        None => (None, caption),
+    }
 }
 
 /// The headings above the columns' own, with a rule below each.

@@ -131,6 +131,10 @@ pub(super) fn improvement(report: &Report, ranker: &RankerSection) -> Option<Fig
         axis: Axis::new("difference", 4),
         better: Some(Better::Higher),
         series: methods.iter().map(|rung| method_name(report, *rung)).collect(),
+        looks: methods
+            .iter()
+            .filter_map(|rung| figures.methods.iter().position(|m| m.rung == *rung))
+            .collect(),
         rows,
     };
     Some(figure("improvement", caption, Chart::Intervals(chart)))

@@ -78,13 +78,29 @@ pub(super) fn only_r(report: &Report, ranker: &RankerSection, ladder: &Ladder, p
     let caption = format!("Ranker only, over R, {}: {}, {}.", part.item(), ranked(ladder), over(report));
     let columns = metric_columns("Order of the candidates", &metrics, true);
     let mut table = Table::new(part.id("ranker-only"), caption, columns);
+    let significance = ranker.significance.as_ref().filter(|_| part == Part::Test);
+    let mean = |rung: Rung, metric: Metric| {
+        let read = ladder.rungs.iter().find(|found| found.rung == rung && tested(ranker, found));
+        Some(read?.ranker_only.get(&metric)?.seeds.mean)
+    };
     for rung in &ladder.rungs {
+        let tested = tested(ranker, rung);
+        // The tests over all users: who is outside of R differs in nothing.
+        let letters = |metric: Metric| {
+            let here = |other: &Rung| mean(rung.rung, metric) > mean(*other, metric);
+            significance.filter(|_| tested).map(|found| beaten(found, rung.rung, metric, here))
+        };
         let value = |metric: &Metric| {
             // The ends of the ladder are the same for every seed.
             let of = |v: &RankerOnly| mean_sd(v.seeds.mean, v.seeds.sd.filter(|_| !is_bound(rung)));
-            rung.ranker_only.get(metric).map_or_else(Cell::none, of)
+            let cell = rung.ranker_only.get(metric).map_or_else(Cell::none, of);
+            letters(*metric).map_or(cell.clone(), |letters| cell.significance(letters))
         };
-        table = table.row(rung_row(ranker, ladder, rung, metrics.iter().map(value).collect()));
+        let mut row = rung_row(ranker, ladder, rung, metrics.iter().map(value).collect());
+        if let Some(letter) = letter(rung.rung).filter(|_| tested && significance.is_some()) {
+            row.tags.insert(0, letter.to_owned());
+        }
+        table = table.row(row);
         if is_result(ranker, ladder, rung) {
             let error = |m: &Metric| optional(rung.ranker_only.get(m).map(|v| v.se_users_one_seed));
             let name = rung_name(ranker, rung);
@@ -92,9 +108,15 @@ pub(super) fn only_r(report: &Report, ranker: &RankerSection, ladder: &Ladder, p
             table = table.row(error_row("SE over users, one run,", &name, cells));
         }
     }
-    table.mark(Competition::Table).note(
+    let mut table = table.mark(Competition::Table).note(
         "Random is the exact expected value; a perfect order puts the held-out item first. Users weigh the same. SE: standard error.",
-    ).into()
+    );
+    if significance.is_some() {
+        table = table.note(
+            "Superscripts are those of the table over all users: outside of R all orders have 0, so a user's difference is tested once.",
+        );
+    }
+    table.into()
 }
 
 pub(super) fn overall(report: &Report, ranker: &RankerSection, ladder: &Ladder, part: Part) -> Block {
@@ -119,7 +141,7 @@ pub(super) fn overall(report: &Report, ranker: &RankerSection, ladder: &Ladder, 
         let tested = tested(ranker, rung);
         let cell = |(metric, level): (&Metric, &TwoLevel)| {
             let cell = mean_sd(level.seeds.mean, level.seeds.sd);
-            let better = significance.filter(|_| tested).map(|s| beaten(s, rung.rung, *metric));
+            let better = significance.filter(|_| tested).map(|s| beaten(s, rung.rung, *metric, |_| true));
             better.map_or(cell.clone(), |letters| cell.significance(letters))
         };
         let mut row = rung_row(ranker, ladder, rung, values.iter().map(cell).collect());
@@ -158,9 +180,9 @@ fn tested(ranker: &RankerSection, rung: &RungResult) -> bool {
     rung.read_out.as_deref().is_none_or(|read_out| read_out == ranker.read_out)
 }
 
-/// The letters of those that a rung is significantly better than.
-fn beaten(significance: &Significance, rung: Rung, metric: Metric) -> String {
-    let others = [Rung::Retriever, Rung::ZeroShot, Rung::Tuned].into_iter();
+/// The letters of those that a rung is significantly better than, if they are `shown`.
+fn beaten(significance: &Significance, rung: Rung, metric: Metric, shown: impl Fn(&Rung) -> bool) -> String {
+    let others = [Rung::Retriever, Rung::ZeroShot, Rung::Tuned].into_iter().filter(shown);
     let beaten = others.filter(|other| *other != rung && significance.is_better(rung, *other, metric));
     let letters: Vec<&str> = beaten.filter_map(letter).collect();
     letters.join(",")

@@ -1,13 +1,17 @@
 //! Training LRURec: windows in random order, AdamW, validation every n steps, the best weights kept.
 
+mod resume;
+
 use std::time::{Duration, Instant};
 
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use super::LruRec;
 use super::backward::Scratch;
 use super::forward::{Masks, State};
 use super::packed::{Packed, windows};
+use crate::checkpoint::Checkpoints;
 use crate::data::{Part, Split};
 use crate::eval;
 use crate::events::{Event, Interrupt, Reporter};
@@ -29,10 +33,12 @@ pub struct TrainOptions<'a> {
     pub reporter: &'a dyn Reporter,
     /// Asks to stop.
     pub interrupt: &'a Interrupt,
+    /// Keeps what was reached.
+    pub checkpoints: &'a dyn Checkpoints,
 }
 
 /// One validation.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Steps done.
     pub step: u32,
@@ -41,6 +47,7 @@ pub struct CurvePoint {
     /// Mean training loss since the last point; none before the first step.
     pub train_loss: Option<f64>,
     /// The metric that selects.
+    #[serde(with = "crate::checkpoint::bits")]
     pub metric: f64,
     /// Seconds since training began.
     pub wall_seconds: f64,
@@ -183,56 +190,89 @@ pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_
     options.reporter.emit(Event::Started { stage: "train retriever", total: Some(total), unit: "steps" });
     let mut trainer = Trainer::new(LruRec::init(spec, split.n_items, seed)?, spec)?;
     let mut watch = Watch::new(spec, split, options, steps_per_epoch);
-    watch.validate(&trainer.model, 0, None)?;
+    let mut done = Done::default();
+    if !resume::restore(&mut trainer, &mut watch, &mut done)? {
+        watch.validate(&trainer.model, 0, None)?;
+    }
     let (mut order, mut keys) = (seed.stream("retriever/order"), seed.stream("retriever/dropout"));
     let mut packed = Packed::default();
-    let (mut step, mut losses) = (0u32, (0f64, 0u32));
-    let mut step_time = Duration::ZERO;
+    let mut step = 0u32;
     let mut stopped = StopReason::Epochs;
     'training: for _ in 0..spec.max_epochs {
         let shuffled = permutation(&mut order, windows.len());
         for batch in shuffled.chunks(spec.batch_size) {
-            if options.interrupt.requested() {
-                return Err(Error::Interrupted);
-            }
-            packed.clear();
-            for &window in batch {
-                let (s, from, to) = windows[window as usize];
-                let items = &split.train[s as usize][from as usize..to as usize];
-                packed.push_window(items, spec.max_len, spec.first_item_label);
-            }
-            let began = Instant::now();
-            let masks = Masks::new(keys.next_u64(), spec.dropout, spec.lru_dropout);
-            let loss = trainer.step(&packed, masks)?;
-            step_time += began.elapsed();
+            let key = keys.next_u64();
             step += 1;
-            if !loss.is_finite() {
-                return Err(Error::LossNotFinite { step, loss, best_step: watch.best_step });
+            // What an earlier process did; of its last step the validation is still to come.
+            if step < done.steps {
+                continue;
             }
-            losses = (losses.0 + loss, losses.1 + 1);
-            watch.progress(step, losses);
+            if step > done.steps {
+                packed.clear();
+                for &window in batch {
+                    let (s, from, to) = windows[window as usize];
+                    let items = &split.train[s as usize][from as usize..to as usize];
+                    packed.push_window(items, spec.max_len, spec.first_item_label);
+                }
+                let began = Instant::now();
+                let loss = trainer.step(&packed, Masks::new(key, spec.dropout, spec.lru_dropout))?;
+                done.step_time += began.elapsed();
+                if !loss.is_finite() {
+                    return Err(Error::LossNotFinite { step, loss, best_step: watch.best.step });
+                }
+                done.steps = step;
+                done.losses = (done.losses.0 + loss, done.losses.1 + 1);
+                watch.progress(&done);
+                let stop = options.interrupt.requested();
+                if stop || options.checkpoints.due() {
+                    resume::keep(&trainer, &watch, &done);
+                }
+                if stop {
+                    return Err(Error::Interrupted);
+                }
+            }
             if step.is_multiple_of(spec.validate_every_steps) {
-                let mean = losses.0 / f64::from(losses.1);
-                losses = (0.0, 0);
+                let mean = done.losses.0 / f64::from(done.losses.1);
+                done.losses = (0.0, 0);
                 watch.validate(&trainer.model, step, Some(mean))?;
-                if watch.without_better >= spec.patience {
+                if watch.best.without_better >= spec.patience {
                     stopped = StopReason::NoImprovement;
                     break 'training;
                 }
             }
         }
     }
+    let Done { losses, step_time, .. } = done;
     if losses.1 > 0 {
         watch.validate(&trainer.model, step, Some(losses.0 / f64::from(losses.1)))?;
     }
     let mut model = trainer.model;
     model.params.flat.write(|weights| weights.copy_from_slice(&watch.best_weights))?;
     model.refresh();
-    let Watch { curve, best_step, best, .. } = watch;
+    let Watch { curve, best: Best { metric, step: best_step, .. }, .. } = watch;
     options.reporter.emit(Event::Finished {
-        summary: &format!("{step} steps, best {} {best:.4} at step {best_step}", spec.select_by),
+        summary: &format!("{step} steps, best {} {metric:.4} at step {best_step}", spec.select_by),
     });
     Ok(Trained { model, curve, best_step, steps: step, steps_per_epoch, stopped, step_time })
+}
+
+/// What is done.
+#[derive(Debug, Default)]
+struct Done {
+    steps: u32,
+    /// Sum and number of the losses since the last validation.
+    losses: (f64, u32),
+    step_time: Duration,
+}
+
+/// The best validation.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Best {
+    #[serde(with = "crate::checkpoint::bits")]
+    metric: f64,
+    step: u32,
+    /// Validations since.
+    without_better: u32,
 }
 
 /// Validates, remembers the best, and tells of progress.
@@ -243,12 +283,12 @@ struct Watch<'a> {
     options: TrainOptions<'a>,
     steps_per_epoch: u32,
     began: Instant,
+    /// What earlier processes needed.
+    before: Duration,
     told: Instant,
     curve: Vec<CurvePoint>,
-    best: f64,
-    best_step: u32,
+    best: Best,
     best_weights: Vec<f32>,
-    without_better: u32,
 }
 
 impl<'a> Watch<'a> {
@@ -260,24 +300,26 @@ impl<'a> Watch<'a> {
             options,
             steps_per_epoch,
             began: Instant::now(),
+            before: Duration::ZERO,
             told: Instant::now(),
             curve: Vec::new(),
-            best: f64::NEG_INFINITY,
-            best_step: 0,
+            best: Best { metric: f64::NEG_INFINITY, step: 0, without_better: 0 },
             best_weights: Vec::new(),
-            without_better: 0,
         }
     }
 
-    fn progress(&mut self, step: u32, losses: (f64, u32)) {
+    /// Time since training began, without the time between processes.
+    fn elapsed(&self) -> Duration {
+        self.before + self.began.elapsed()
+    }
+
+    fn progress(&mut self, done: &Done) {
         if self.told.elapsed() >= Duration::from_millis(100) {
             self.told = Instant::now();
-            let loss = losses.0 / f64::from(losses.1);
-            let detail = format!(
-                "loss {loss:.3}, best {} {:.4} at step {}",
-                self.spec.select_by, self.best, self.best_step
-            );
-            self.options.reporter.emit(Event::Advanced { done: u64::from(step), detail: &detail });
+            let loss = done.losses.0 / f64::from(done.losses.1);
+            let Best { metric, step, .. } = self.best;
+            let detail = format!("loss {loss:.3}, best {} {metric:.4} at step {step}", self.spec.select_by);
+            self.options.reporter.emit(Event::Advanced { done: u64::from(done.steps), detail: &detail });
         }
     }
 
@@ -302,19 +344,17 @@ impl<'a> Watch<'a> {
                 mean(&batches)
             }
         };
-        if metric > self.best {
-            self.best = metric;
-            self.best_step = step;
-            self.without_better = 0;
+        if metric > self.best.metric {
+            self.best = Best { metric, step, without_better: 0 };
             model.params.flat.read(|weights| {
                 self.best_weights.clear();
                 self.best_weights.extend_from_slice(weights);
             });
         } else {
-            self.without_better += 1;
+            self.best.without_better += 1;
         }
         let epoch = f64::from(step) / f64::from(self.steps_per_epoch);
-        let wall_seconds = self.began.elapsed().as_secs_f64();
+        let wall_seconds = self.elapsed().as_secs_f64();
         self.curve.push(CurvePoint { step, epoch, train_loss, metric, wall_seconds });
         Ok(())
     }

@@ -144,7 +144,7 @@ proptest! {
         });
         let chart = Chart::Intervals(Intervals {
             title: "t".to_owned(), axis: Axis::new("improvement", 2).unit("%"), better: None,
-            series: vec!["s".to_owned()], rows: rows.collect(),
+            series: vec!["s".to_owned()], looks: Vec::new(), rows: rows.collect(),
         });
         prop_assert_eq!(readable(&chart.scene(None)), Ok(()));
     }

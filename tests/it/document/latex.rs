@@ -49,3 +49,21 @@ fn whole_documents_and_hostile_ones_compile() {
         assert!(folder.path().join("report.pdf").exists());
     }
 }
+
+#[test]
+fn a_number_that_the_caption_gives_is_the_number_of_the_table() {
+    for (caption, number, rest) in [
+        ("Table II: ranker. Means over R.", Some("II"), "ranker. Means over R."),
+        ("Table III in full: overall.", Some("III in full"), "overall."),
+        ("Tests of every pair: all metrics.", None, "Tests of every pair: all metrics."),
+        ("Table of contents: none.", None, "Table of contents: none."),
+    ] {
+        let mut document = Document::new("t");
+        let table = Table::new("t", caption, vec![Column::text("Metric")]).row(vec![Cell::text("M@5")]);
+        document.sections.push(Section::new("s").with(table));
+        let (_, text) = latex_tables(&document.check().unwrap()).remove(0);
+        assert!(text.contains(&format!("\\caption{{{rest}}}")), "{text}");
+        let command = number.map(|number| format!("\\renewcommand{{\\thetable}}{{{number}}}\n\\caption"));
+        assert_eq!(command.is_some_and(|command| text.contains(&command)), number.is_some(), "{text}");
+    }
+}

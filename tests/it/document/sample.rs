@@ -182,6 +182,7 @@ pub fn intervals() -> Chart {
         axis: Axis::new("improvement", 1).unit("%"),
         better: Some(Better::Higher),
         series: vec!["ML-100K".to_owned(), "Beauty".to_owned()],
+        looks: Vec::new(),
         rows: vec![
             row("MRR@5", [(70.7, 21.0, 124.0), (8.2, 5.1, 11.4)]),
             row("NDCG@5", [(49.3, 12.0, 92.0), (8.0, 5.2, 10.9)]),

@@ -136,7 +136,9 @@ fn superscripts_name_what_is_beaten_after_holm_over_the_whole_report_and_only_wi
     assert_eq!(cell(three, "N@10", "Beauty", "Llama-3").significance, "ab");
     assert_eq!(cell(three, "N@10", "Beauty", "LlamaRec").significance, "");
     assert_eq!(cell(three, "N@10", "Games", "Llama-3").significance, "");
-    assert_eq!(cell(table(&paper, "table-2"), "N@10", "Beauty", "Llama-3").significance, "", "other users");
+    let two = table(&paper, "table-2");
+    assert_eq!(cell(two, "N@10", "Beauty", "Llama-3").significance, "ab", "the same R");
+    assert_eq!(cell(two, "N@10", "Beauty", "LlamaRec").significance, "");
     let rows = &paper.verdicts.family.rows;
     // Three pairs on Beauty, one on Games, six metrics.
     assert_eq!(rows.len(), 24);
@@ -150,6 +152,24 @@ fn superscripts_name_what_is_beaten_after_holm_over_the_whole_report_and_only_wi
     ] {
         assert!(caption.contains(part), "{part}\n{caption}");
     }
+}
+
+#[test]
+fn methods_of_different_retrievers_have_no_letters_against_each_other_over_r() {
+    let good: Vec<u32> =
+        (0..1000).map(|user| if user < 400 { 1 + u32::from(user % 2 == 0) } else { 0 }).collect();
+    let bad: Vec<u32> = good.iter().map(|rank| rank * 6).collect();
+    let mut studies = [
+        study("a2", "beauty", LLAMA_2, &[(Retriever, &[&bad]), (Tuned, &[&bad])]),
+        study("a3", "beauty", LLAMA_3, &[(Retriever, &[&bad]), (Tuned, &[&good])]),
+    ];
+    for (_, method) in &mut studies[1].methods {
+        method.runs[0].shared = Some("another retriever".to_owned());
+    }
+    let paper = report(&studies, None).unwrap();
+    // a and b are the retrievers, c LlamaRec on the first, d Llama-3.1-8B on the second.
+    assert_eq!(cell(table(&paper, "table-3"), "N@10", "Beauty", "Llama-3").significance, "abc");
+    assert_eq!(cell(table(&paper, "table-2"), "N@10", "Beauty", "Llama-3").significance, "b");
 }
 
 #[test]

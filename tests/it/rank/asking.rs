@@ -4,10 +4,11 @@ use bench::backbone::Decoder;
 use bench::events::Interrupt;
 use bench::nn::matmul::Precision;
 use bench::prompt::Truncation;
-use bench::rank::{Backbone, Error, Letters, Model, Questions, Tunable, score};
+use bench::rank::{Backbone, Error, Letters, Model, Partly, Questions, Tunable, score};
 use bench::seed::Seed;
 
 use super::tiny::{spec, weights};
+use crate::support::Memory;
 
 const LETTERS: [u32; 4] = [65, 66, 67, 68];
 
@@ -29,7 +30,7 @@ fn bits(scores: &[f32]) -> Vec<u32> {
 }
 
 fn all(model: &mut dyn Model, most_tokens: usize) -> Vec<f32> {
-    score(model, &prompts(), &LETTERS, most_tokens, &Interrupt::default(), &mut |_| {}).unwrap()
+    score(model, &prompts(), &LETTERS, most_tokens, &Interrupt::default(), Partly::NOT, &mut |_| {}).unwrap()
 }
 
 #[test]
@@ -109,7 +110,8 @@ impl Model for Broken {
 #[test]
 fn a_score_that_is_no_number_is_told_with_its_place() {
     let prompts = [vec![1], vec![1, 2, 3], vec![4, 5]];
-    let error = score(&mut Broken, &prompts, &LETTERS, 100, &Interrupt::default(), &mut |_| {}).unwrap_err();
+    let error = score(&mut Broken, &prompts, &LETTERS, 100, &Interrupt::default(), Partly::NOT, &mut |_| {})
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "the score of candidate 1 of prompt 2 (both counted from 0) is NaN; the weights of the backbone or of its adapter are \
@@ -122,7 +124,8 @@ fn a_token_that_the_model_does_not_know_is_refused() {
     let decoder = decoder();
     let mut model = Backbone::frozen(&decoder);
     let error =
-        score(&mut model, &[vec![1, 258]], &LETTERS, 100, &Interrupt::default(), &mut |_| {}).unwrap_err();
+        score(&mut model, &[vec![1, 258]], &LETTERS, 100, &Interrupt::default(), Partly::NOT, &mut |_| {})
+            .unwrap_err();
     assert_eq!(
         error.to_string(),
         "prompts hold token 258, but the model knows 258 tokens; is this tokenizer the model's own?"
@@ -143,12 +146,62 @@ fn every_set_of_letters_gets_the_scores_of_its_own_ids() {
     let mut model = Backbone::frozen(&decoder);
     // A set may have more letters than there are candidates.
     let letters = Letters { sets: vec![vec![65, 66, 67], vec![97, 98, 99]] };
-    let found = questions.ask(&mut model, &letters, 100, &Interrupt::default(), &mut |_| {}).unwrap();
+    let found =
+        questions.ask(&mut model, &letters, 100, &Interrupt::default(), Partly::NOT, &mut |_| {}).unwrap();
     for (set, scores) in letters.sets.iter().zip(&found) {
-        let alone = score(&mut model, &questions.prompts, &set[..2], 100, &Interrupt::default(), &mut |_| {})
-            .unwrap();
+        let alone = score(
+            &mut model,
+            &questions.prompts,
+            &set[..2],
+            100,
+            &Interrupt::default(),
+            Partly::NOT,
+            &mut |_| {},
+        )
+        .unwrap();
         assert_eq!(bits(scores), bits(&alone));
     }
     assert_ne!(found[0], found[1]);
     assert_eq!(questions.targets(), [1, 4]);
+}
+
+/// Counts the prompts that go through a backbone.
+struct Counting<'a>(Backbone<'a>, usize);
+
+impl Model for Counting<'_> {
+    fn scores(&mut self, prompts: &[&[u32]], letters: &[u32]) -> Result<Vec<f32>, Error> {
+        self.1 += prompts.len();
+        self.0.scores(prompts, letters)
+    }
+}
+
+#[test]
+fn scores_that_are_kept_are_not_asked_for_again() {
+    let decoder = decoder();
+    let whole = all(&mut Backbone::frozen(&decoder), 40);
+    let ask = |memory: &Memory, step: u32, interrupt: &Interrupt| {
+        let mut model = Counting(Backbone::frozen(&decoder), 0);
+        let partly = Partly { checkpoints: memory, part: "test", step };
+        (score(&mut model, &prompts(), &LETTERS, 40, interrupt, partly, &mut |_| {}), model.1)
+    };
+    let mut memory = Memory::new(Interrupt::default());
+    let (mut asked, mut processes) = (0, 0);
+    let found = loop {
+        let interrupt = Interrupt::default();
+        memory = memory.with(interrupt.clone());
+        memory.stop_after(0);
+        processes += 1;
+        let (found, more) = ask(&memory, 4, &interrupt);
+        asked += more;
+        match found {
+            Err(Error::Interrupted) => {}
+            done => break done.unwrap(),
+        }
+    };
+    assert_eq!(bits(&found), bits(&whole));
+    assert!(processes > 2, "{processes}");
+    assert_eq!(asked, prompts().len(), "each prompt once");
+    // Scores of the model of another step are not taken.
+    memory = memory.with(Interrupt::default());
+    assert_eq!(ask(&memory, 5, &Interrupt::default()).1, prompts().len());
 }

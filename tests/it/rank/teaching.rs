@@ -3,15 +3,17 @@
 use std::ops::Range;
 use std::sync::Mutex;
 
+use bench::checkpoint::Nowhere;
 use bench::events::{Event, Interrupt, Reporter, Silent};
 use bench::experiment::RankerSpec;
 use bench::prompt::{Prompt, Truncation};
 use bench::rank::{
-    Error, Lessons, Letters, Model, Questions, StopReason, TrainOptions, Trained, Tunable, train,
+    CurvePoint, Error, Lessons, Letters, Model, Questions, StopReason, TrainOptions, Trained, Tunable, train,
 };
 use bench::seed::Seed;
 
 use super::tiny::spec;
+use crate::support::Memory;
 
 /// One weight that every step moves up; where it is in `good`, the answers are right, else they are all wrong.
 struct Fake {
@@ -114,8 +116,13 @@ impl Reporter for Heard {
 
 fn teach(model: &mut Fake, spec: &RankerSpec, lessons: usize, reporter: &dyn Reporter) -> Trained {
     let letters = Letters { sets: vec![vec![10, 11, 12]] };
-    let options =
-        TrainOptions { seed: Seed::new(7), letters: &letters, reporter, interrupt: &Interrupt::default() };
+    let options = TrainOptions {
+        seed: Seed::new(7),
+        letters: &letters,
+        reporter,
+        interrupt: &Interrupt::default(),
+        checkpoints: &Nowhere,
+    };
     train(model, spec, &Numbers(lessons), &questions(), options).unwrap()
 }
 
@@ -217,18 +224,85 @@ fn an_interrupt_stops_before_the_next_step() {
     let letters = Letters { sets: vec![vec![10, 11, 12]] };
     let interrupt = Interrupt::default();
     interrupt.request();
-    let options =
-        TrainOptions { seed: Seed::new(7), letters: &letters, reporter: &Silent, interrupt: &interrupt };
+    let options = TrainOptions {
+        seed: Seed::new(7),
+        letters: &letters,
+        reporter: &Silent,
+        interrupt: &interrupt,
+        checkpoints: &Nowhere,
+    };
     let result = train(&mut Fake::new(0.0..1.0), &spec(RISING), &Numbers(4), &questions(), options);
     assert!(matches!(result, Err(Error::Interrupted)), "{result:?}");
+}
+
+#[test]
+fn training_that_is_stopped_after_any_step_goes_on_and_ends_alike() {
+    let letters = Letters { sets: vec![vec![10, 11, 12]] };
+    let spec = spec(
+        &format!("{RISING}\nvalidate_every_steps = 2\nepochs = 2").replace("validate_every_steps = 1\n", ""),
+    );
+    let mut one = Fake::new(2.5..4.2);
+    let whole = teach(&mut one, &spec, 15, &Silent);
+    assert!(whole.steps > 8 && whole.best_step > 0, "{whole:?}");
+    for pause in 0..3 {
+        let mut memory = Memory::new(Interrupt::default());
+        let (mut processes, mut shown) = (0, Vec::new());
+        let (trained, weight) = loop {
+            let interrupt = Interrupt::default();
+            memory = memory.with(interrupt.clone());
+            memory.stop_after(pause);
+            processes += 1;
+            let mut model = Fake::new(2.5..4.2);
+            let options = TrainOptions {
+                seed: Seed::new(7),
+                letters: &letters,
+                reporter: &Silent,
+                interrupt: &interrupt,
+                checkpoints: &memory,
+            };
+            let result = train(&mut model, &spec, &Numbers(15), &questions(), options);
+            shown.extend(model.calls);
+            match result {
+                Err(Error::Interrupted) => {}
+                done => break (done.unwrap(), model.weight[0]),
+            }
+        };
+        assert!(processes > 3, "{processes}");
+        assert_eq!(weight.to_bits(), one.weight[0].to_bits());
+        assert_eq!(shown, one.calls, "each batch once, in order");
+        let timeless = |trained: &Trained| Trained {
+            curve: trained.curve.iter().map(|point| CurvePoint { wall_seconds: 0.0, ..*point }).collect(),
+            step_time: std::time::Duration::ZERO,
+            ..trained.clone()
+        };
+        assert_eq!(timeless(&trained), timeless(&whole));
+        // A process that comes after the end does nothing again.
+        let mut model = Fake::new(2.5..4.2);
+        let interrupt = Interrupt::default();
+        memory = memory.with(interrupt.clone());
+        let options = TrainOptions {
+            seed: Seed::new(7),
+            letters: &letters,
+            reporter: &Silent,
+            interrupt: &interrupt,
+            checkpoints: &memory,
+        };
+        let again = train(&mut model, &spec, &Numbers(15), &questions(), options).unwrap();
+        assert_eq!((timeless(&again), model.calls.len()), (timeless(&whole), 0));
+    }
 }
 
 #[test]
 fn without_anybody_to_rank_nothing_can_be_chosen() {
     let letters = Letters { sets: vec![vec![10, 11, 12]] };
     let interrupt = Interrupt::default();
-    let options =
-        TrainOptions { seed: Seed::new(7), letters: &letters, reporter: &Silent, interrupt: &interrupt };
+    let options = TrainOptions {
+        seed: Seed::new(7),
+        letters: &letters,
+        reporter: &Silent,
+        interrupt: &interrupt,
+        checkpoints: &Nowhere,
+    };
     let nobody = Questions { k: 3, ..Questions::default() };
     let error = train(&mut Fake::new(0.0..1.0), &spec(RISING), &Numbers(4), &nobody, options).unwrap_err();
     assert_eq!(

@@ -167,6 +167,11 @@ fn superscripts_name_who_is_beaten_and_the_caption_says_how() {
     let notes: String = overall.notes.iter().map(|note| note.text.plain()).collect();
     assert!(notes.contains("p by Holm below 0.05 over all 18 comparisons of this report"), "{notes}");
     assert!(notes.contains("test: crossed t (users and seeds)"), "{notes}");
+    // Over R the same orders are ahead, by the same tests.
+    let of_r = table(&document, "ranker-only");
+    let tuned = of_r.rows.iter().find(|row| row.cells[0].text == "tuned").unwrap();
+    let at = of_r.columns.iter().position(|column| column.title == "M@10").unwrap();
+    assert_eq!((tuned.cells[at].significance.as_str(), &tuned.tags), ("a,b", &row("tuned").tags));
     let caption = overall.caption.plain();
     assert!(caption.contains("200 users") && caption.contains("|R| = 100 ± 0.0, 2 seeds"), "{caption}");
 }

@@ -1,5 +1,6 @@
 //! A small model of odd sizes and small data that it can learn.
 
+use bench::checkpoint::Nowhere;
 use bench::data::{ItemId, Split};
 use bench::events::{Interrupt, Silent};
 use bench::experiment::{Averaging, DatasetSource, HistoryMask, LruSpec, SelectBy, SelectMetric};
@@ -93,6 +94,7 @@ pub fn run_until(spec: &LruSpec, split: &Split, seed: u64, interrupt: &Interrupt
         mask_history: HistoryMask::Window,
         reporter: &Silent,
         interrupt,
+        checkpoints: &Nowhere,
     };
     train(spec, split, Seed::new(seed), options)
 }

@@ -1,8 +1,9 @@
 //! Training on small data: what it reaches, when it stops, and what it keeps.
 
+use bench::checkpoint::Nowhere;
 use bench::data::Part;
 use bench::eval::mrr_at;
-use bench::events::{Event, Interrupt, Reporter};
+use bench::events::{Event, Interrupt, Reporter, Silent};
 use bench::experiment::{Averaging, HistoryMask, LruSpec, WindowRemainder};
 use bench::nn::init::permutation;
 use bench::retrieve::lru::forward::Masks;
@@ -14,6 +15,7 @@ use rand::Rng;
 
 use super::tiny::{ids, run, run_until, split, training_spec};
 use crate::nn::tools::bits;
+use crate::support::Memory;
 
 fn weights(model: &LruRec) -> Vec<u32> {
     model.params.flat.read(bits)
@@ -191,9 +193,47 @@ fn an_interrupt_before_or_during_training_stops_it() {
         mask_history: HistoryMask::Window,
         reporter: &reporter,
         interrupt: &interrupt,
+        checkpoints: &Nowhere,
     };
     let result = train(&training_spec(), &split(20), Seed::new(1), options);
     assert!(matches!(result, Err(Error::Interrupted)));
+}
+
+#[test]
+fn training_that_is_stopped_at_any_step_goes_on_and_ends_with_the_same_bits() {
+    let (spec, split) = (training_spec(), split(60));
+    let whole = run(&spec, &split, 1).unwrap();
+    let facts = |trained: &bench::retrieve::Trained| {
+        let point =
+            |p: &bench::retrieve::CurvePoint| (p.step, p.metric.to_bits(), p.train_loss.map(f64::to_bits));
+        let curve: Vec<_> = trained.curve.iter().map(point).collect();
+        (curve, trained.best_step, trained.steps, trained.stopped)
+    };
+    // Stopped every third step, and every tenth, where validations are.
+    for pause in [2, 9] {
+        let mut memory = Memory::new(Interrupt::default());
+        let mut processes = 0;
+        let trained = loop {
+            let interrupt = Interrupt::default();
+            memory = memory.with(interrupt.clone());
+            memory.stop_after(pause);
+            processes += 1;
+            let options = TrainOptions {
+                averaging: Averaging::Users,
+                mask_history: HistoryMask::Window,
+                reporter: &Silent,
+                interrupt: &interrupt,
+                checkpoints: &memory,
+            };
+            match train(&spec, &split, Seed::new(1), options) {
+                Err(Error::Interrupted) => {}
+                done => break done.unwrap(),
+            }
+        };
+        assert!(processes > 3, "{processes}");
+        assert!(weights(&trained.model) == weights(&whole.model), "stopped {processes} times");
+        assert_eq!(facts(&trained), facts(&whole));
+    }
 }
 
 #[test]
@@ -216,6 +256,7 @@ fn training_reports_its_stage_and_its_end() {
         mask_history: HistoryMask::Window,
         reporter: &listener,
         interrupt: &interrupt,
+        checkpoints: &Nowhere,
     };
     let mut spec = training_spec();
     spec.max_epochs = 1;
@@ -271,6 +312,7 @@ fn averaging_by_batches_is_the_mean_of_the_means() {
         mask_history: HistoryMask::Window,
         reporter: &reporter,
         interrupt: &interrupt,
+        checkpoints: &Nowhere,
     };
     let found = train(&short, &split, Seed::new(8), options).unwrap().curve[0].metric;
     let model = LruRec::init(&spec, 30, Seed::new(8)).unwrap();

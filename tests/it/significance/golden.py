@@ -92,12 +92,10 @@ for users, seeds, spread in [(6, 2, 0.5), (20, 5, 0.0), (30, 4, 0.3)]:
     squares = anova_lm(ols("d ~ C(user) + C(seed)", frame).fit())
     squares = squares["sum_sq"] / squares["df"]
     of_users, of_seeds, rest = squares["C(user)"], squares["C(seed)"], squares["Residual"]
-    extra = max(0.0, of_seeds - rest)
-    variance = of_users + extra
-    spreads = of_users**2 / (users - 1)
-    if extra > 0:
-        spreads += of_seeds**2 / (seeds - 1) + rest**2 / ((users - 1) * (seeds - 1))
-    df = min(variance**2 / spreads, users - 1)
+    bounded = max(of_seeds, rest / 4)
+    variance = max(0.0, of_users - rest) + bounded
+    spreads = of_users**2 / (users - 1) + bounded**2 / (seeds - 1) + rest**2 / ((users - 1) * (seeds - 1))
+    df = np.clip(variance**2 / spreads, min(seeds - 1, users - 1), users - 1)
     se = np.sqrt(variance / (users * seeds))
     t = d.mean() / se
     crossed.append(
@@ -109,7 +107,7 @@ for users, seeds, spread in [(6, 2, 0.5), (20, 5, 0.0), (30, 4, 0.3)]:
             "low": d.mean() - stats.t.ppf(0.975, df) * se,
             "high": d.mean() + stats.t.ppf(0.975, df) * se,
             "users": max(0.0, (of_users - rest) / seeds),
-            "seeds": extra / users,
+            "seeds": max(0.0, of_seeds - rest) / users,
             "rest": rest,
         }
     )

@@ -1,0 +1,224 @@
+//! Checkpoints of a cell that is being computed: `<runs>/<stage>/<first 16 hex digits of its key>.checkpoint/<part>.safetensors`.
+//!
+//! A file is replaced atomically, and holds the hash of what is in it. It is the business of the process that computes the cell, and
+//! is removed when the cell is stored.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensors, serialize};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{CellKey, Error, atomic};
+use crate::checkpoint::{Checkpoints, Snapshot};
+use crate::events::{Event, Reporter};
+
+/// The field of a safetensors header that holds [`About`].
+const METADATA: &str = "bench";
+const FORMAT: u32 = 1;
+/// Time between two checkpoints is at least so many times what the last one took, so that they take less than 2 % of it.
+const SPARSE: u32 = 60;
+
+/// Seconds between two checkpoints unless somebody says otherwise, in milliseconds.
+static PAUSE: AtomicU64 = AtomicU64::new(15_000);
+
+/// Ask for a checkpoint about every `pause` in this process; with zero, at every place where there may be one. Results do not depend
+/// on it.
+pub fn set_checkpoint_pause(pause: Duration) {
+    PAUSE.store(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+/// What a checkpoint says about itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct About {
+    format: u32,
+    key: String,
+    part: String,
+    resumed: u32,
+    words: String,
+    /// Of the words and of the arrays with their names.
+    sha256: String,
+}
+
+/// The checkpoints of one cell.
+pub struct CellCheckpoints<'a> {
+    folder: PathBuf,
+    key: CellKey,
+    reporter: &'a dyn Reporter,
+    pace: Mutex<Pace>,
+}
+
+struct Pace {
+    last: Instant,
+    cost: Duration,
+    /// Whether a failure was told.
+    told: bool,
+    /// How often the work was taken up again.
+    resumed: u32,
+    taken_up: bool,
+}
+
+impl<'a> CellCheckpoints<'a> {
+    /// Those in `folder`, which need not be there.
+    pub(super) fn at(folder: PathBuf, key: CellKey, reporter: &'a dyn Reporter) -> Self {
+        let pace =
+            Pace { last: Instant::now(), cost: Duration::ZERO, told: false, resumed: 0, taken_up: false };
+        Self { folder, key, reporter, pace: Mutex::new(pace) }
+    }
+
+    /// How often the work was taken up again where a process had left it.
+    #[must_use]
+    pub fn resumed(&self) -> u32 {
+        self.pace().resumed
+    }
+
+    /// Remove them: the cell is stored.
+    pub fn done(&self) {
+        // What cannot be removed is in nobody's way, and `bench clean` shows it.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self, part: &str) -> PathBuf {
+        self.folder.join(format!("{part}.safetensors"))
+    }
+
+    fn write(&self, part: &str, words: &str, arrays: &[(&str, &[f32])]) -> Result<(), Error> {
+        let path = self.file(part);
+        let bytes: Vec<(&str, Vec<u8>)> = arrays
+            .iter()
+            .map(|(name, values)| (*name, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+            .collect();
+        let about = About {
+            format: FORMAT,
+            key: self.key.as_str().to_owned(),
+            part: part.to_owned(),
+            resumed: self.resumed(),
+            words: words.to_owned(),
+            sha256: hash(words, bytes.iter().map(|(name, bytes)| (*name, bytes.as_slice()))),
+        };
+        let encode = |what: String| Error::Encode { path: path.clone(), what };
+        let about = serde_json::to_string(&about).map_err(|error| encode(error.to_string()))?;
+        let views = bytes
+            .iter()
+            .map(|(name, bytes)| Ok((*name, TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(|error| encode(error.to_string()))?;
+        let metadata = Some([(METADATA.to_owned(), about)].into_iter().collect());
+        let bytes = serialize(views, metadata).map_err(|error| encode(error.to_string()))?;
+        atomic::write(&path, &bytes)
+    }
+
+    fn read(&self, part: &str) -> Result<Option<(Snapshot, u32)>, String> {
+        let bytes = match fs::read(self.file(part)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        let broken = |error: safetensors::SafeTensorError| error.to_string();
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(broken)?;
+        let about = header.metadata().as_ref().and_then(|fields| fields.get(METADATA));
+        let about = about.ok_or("it says nothing about itself")?;
+        let about: About = serde_json::from_str(about).map_err(|error| error.to_string())?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
+        let mut arrays: Vec<(String, TensorView<'_>)> = tensors.tensors();
+        arrays.sort_by(|one, other| one.0.cmp(&other.0));
+        let sha256 = hash(&about.words, arrays.iter().map(|(name, view)| (name.as_str(), view.data())));
+        if sha256 != about.sha256 {
+            return Err(format!("SHA-256 {sha256} of its content; it says {}", about.sha256));
+        }
+        if (about.format, about.key.as_str(), about.part.as_str()) != (FORMAT, self.key.as_str(), part) {
+            return Err(format!("it is of {} of cell {}", about.part, about.key));
+        }
+        let floats = |bytes: &[u8]| {
+            bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect::<Vec<f32>>()
+        };
+        let arrays = arrays.into_iter().map(|(name, view)| (name, floats(view.data()))).collect();
+        Ok(Some((Snapshot { words: about.words, arrays }, about.resumed)))
+    }
+
+    /// Move a file out of the way that cannot be trusted.
+    fn set_aside(&self, part: &str) -> Option<PathBuf> {
+        let stage = self.folder.parent()?;
+        let free = |number: u32| stage.join(format!("{}.{part}.damaged-{number}", self.key));
+        let target = (1..).map(free).find(|path| fs::symlink_metadata(path).is_err())?;
+        fs::rename(self.file(part), &target).ok().map(|()| target)
+    }
+}
+
+impl Checkpoints for CellCheckpoints<'_> {
+    fn last(&self, part: &str) -> Option<Snapshot> {
+        match self.read(part) {
+            Ok(found) => {
+                let (snapshot, resumed) = found?;
+                let mut pace = self.pace();
+                if !pace.taken_up {
+                    (pace.resumed, pace.taken_up) = (resumed.saturating_add(1), true);
+                }
+                Some(snapshot)
+            }
+            Err(what) => {
+                let path = self.file(part);
+                let left = match self.set_aside(part) {
+                    Some(aside) => format!("it was set aside as {}", aside.display()),
+                    None => "it is not used".to_owned(),
+                };
+                self.reporter.emit(Event::Warning(&format!(
+                    "read {}: {what}; {left}, and this part is computed again",
+                    path.display()
+                )));
+                None
+            }
+        }
+    }
+
+    fn due(&self) -> bool {
+        let pause = Duration::from_millis(PAUSE.load(Ordering::Relaxed));
+        let pace = self.pace();
+        pause.is_zero() || pace.last.elapsed() >= pause.max(SPARSE * pace.cost)
+    }
+
+    fn keep(&self, part: &str, words: &str, arrays: &[(&str, &[f32])]) {
+        let mut arrays = arrays.to_vec();
+        arrays.sort_by_key(|(name, _)| *name);
+        let began = Instant::now();
+        let written = self.write(part, words, &arrays);
+        let mut pace = self.pace();
+        (pace.last, pace.cost) = (Instant::now(), began.elapsed());
+        if let Err(error) = written
+            && !std::mem::replace(&mut pace.told, true)
+        {
+            drop(pace);
+            self.reporter.emit(Event::Warning(&format!(
+                "{error}; the run goes on without this checkpoint, and if it is killed begins this stage again from the last one"
+            )));
+        }
+    }
+}
+
+/// SHA-256 in hex of the words and of named bytes, each with its length.
+fn hash<'b>(words: &'b str, arrays: impl Iterator<Item = (&'b str, &'b [u8])>) -> String {
+    let mut hasher = Sha256::new();
+    for part in [("words", words.as_bytes())].into_iter().chain(arrays) {
+        for bytes in [part.0.as_bytes(), part.1] {
+            hasher.update((bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        }
+    }
+    hex::encode(hasher.finalize())
+}
+
+/// The folder of a cell's checkpoints.
+pub(super) fn folder(cell: &Path) -> PathBuf {
+    let mut name = cell.as_os_str().to_owned();
+    name.push(".checkpoint");
+    PathBuf::from(name)
+}

@@ -84,8 +84,11 @@ for p in (rng.random(1), rng.random(7), np.concatenate([rng.random(20), rng.rand
     families.append(family)
 
 crossed = []
-for users, seeds, spread in [(6, 2, 0.5), (20, 5, 0.0), (30, 4, 0.3)]:
-    d = rng.normal(0.05, 0.3, (1, users)) + rng.normal(0, spread, (seeds, 1)) + rng.normal(0, 0.2, (seeds, users))
+
+
+def add_crossed(d):
+    """The crossed t of differences by seed and user, from statsmodels' mean squares."""
+    seeds, users = d.shape
     frame = pd.DataFrame(
         {"d": d.ravel(), "seed": np.repeat(np.arange(seeds), users), "user": np.tile(np.arange(users), seeds)}
     )
@@ -112,6 +115,10 @@ for users, seeds, spread in [(6, 2, 0.5), (20, 5, 0.0), (30, 4, 0.3)]:
         }
     )
 
+
+for users, seeds, spread in [(6, 2, 0.5), (20, 5, 0.0), (30, 4, 0.3)]:
+    add_crossed(rng.normal(0.05, 0.3, (1, users)) + rng.normal(0, spread, (seeds, 1)) + rng.normal(0, 0.2, (seeds, users)))
+
 powers = []
 for n in (12, 126, 3000):
     powers.append({"n": n, "d": TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8, alternative="two-sided")})
@@ -123,6 +130,14 @@ for method in ("percentile", "BCa"):
         (x - y,), np.mean, n_resamples=200_000, batch=2000, confidence_level=0.95, method=method, rng=np.random.default_rng(1)
     ).confidence_interval
     bootstrap[method] = [found.low, found.high]
+
+
+# Seeds that agree better than chance would have it, and users who differ in nothing: both bounds of the variance.
+for own in (0.3, 0.0):
+    d = rng.normal(0.05, own, (1, 24)) + rng.normal(0, 0.2, (3, 24))
+    add_crossed(d - 0.95 * (d.mean(axis=1, keepdims=True) - d.mean()))
+d = rng.normal(0, 0.2, (4, 12))
+add_crossed(d - 0.9 * (d.mean(axis=0, keepdims=True) - d.mean()) + 0.05)
 
 
 def plain(value):

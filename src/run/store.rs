@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::key::canonical_sha256;
+use super::listing::CLAIM;
 use super::machine::sha256_hex;
 use super::stage::{Files, Flaw, MANIFEST, Stage};
 use super::{Cell, CellKey, DatasetRecord, Error, FileRecord, MANIFEST_VERSION, Manifest, atomic};
@@ -112,6 +113,12 @@ impl<C: Stage> Store<C> {
     #[must_use]
     pub fn cell_dir(&self, key: &CellKey) -> PathBuf {
         self.cells_dir().join(key.short())
+    }
+
+    /// The first file of the claim on the cell of `key`; see [`claim`](super::claim).
+    #[must_use]
+    pub fn claim_path(&self, key: &CellKey) -> PathBuf {
+        self.cells_dir().join(format!("{}{CLAIM}", key.short()))
     }
 
     /// Whether a cell looks complete, without reading it: quick, for plans.

@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 
 use super::{Place, TINY, ranker};
 
-/// Two experiments of three seeds that share their retrievers, and a third whose retrievers are its own.
+/// Two experiments of three seeds that share their retrievers, and a third whose retrievers are its own. Training takes long enough
+/// for processes to meet.
 fn sweep() -> Place {
-    let place = Place::with(&TINY.replace("seeds = [1, 2]", "seeds = [1, 2, 3]"));
-    let other = |name: &str| TINY.replace("\"tiny\"", name).replace("seeds = [1, 2]", "seeds = [1, 2, 3]");
+    let tiny = TINY.replace("seeds = [1, 2]", "seeds = [1, 2, 3]");
+    let tiny = tiny.replace("max_epochs = 3", "max_epochs = 30\npatience = 1000");
+    let place = Place::with(&tiny);
+    let other = |name: &str| tiny.replace("\"tiny\"", name);
     place.write("same.toml", &other("\"same\"").replace("cutoffs = [1, 5]", "cutoffs = [2]"));
     place.write("wide.toml", &other("\"wide\"").replace("hidden_dim = 8", "hidden_dim = 16"));
     place
@@ -137,12 +140,33 @@ fn processes_that_are_killed_at_any_moment_change_nothing() {
     assert_eq!(cells(&place), cells(&alone));
 }
 
+#[test]
+fn what_a_killed_process_left_is_taken_over_at_once() {
+    let place = sweep();
+    let mut child = start(&place, &["--threads", "1", "tiny.toml"]);
+    let id = child.id();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "tiny, seed 1 (1 of 3)"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = place.names("runs/retrieval");
+    assert_eq!(left.iter().filter(|name| name.ends_with(".claim")).count(), 1, "{left:?}");
+    let ran = place.run(&["tiny.toml"]).succeeds();
+    let took = format!("tiny, seed 1 (1 of 3): process {id} on ");
+    let line = ran.stderr.lines().find(|line| line.starts_with(&took)).expect(&ran.stderr);
+    assert!(line.ends_with(", is gone; taken over"), "{line}");
+    assert!(!ran.stderr.contains("waiting: "), "{}", ran.stderr);
+    assert!(!place.names("runs/retrieval").iter().any(|name| name.contains(".claim")));
+}
+
 /// A store in which seed 1 is claimed and not stored; its key.
 fn claimed() -> (Place, String) {
     let place = Place::tiny();
     place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
     let key = place.names("runs/retrieval").remove(0);
-    std::fs::remove_dir_all(place.path(&format!("runs/retrieval/{key}"))).unwrap();
+    for folder in [&format!("runs/retrieval/{key}"), "reports"] {
+        std::fs::remove_dir_all(place.path(folder)).unwrap();
+    }
     (place, key)
 }
 
@@ -168,8 +192,8 @@ fn what_another_process_computes_is_put_off_and_done_here_if_it_is_given_back() 
     }
     let put_off =
         format!("tiny, seed 1 (1 of 2): put off, for it is with process {} on ", std::process::id());
-    assert!(told[0].starts_with(&put_off), "{told:?}");
-    assert_eq!(told[1], "tiny, seed 2 (2 of 2)", "the other seed goes on");
+    assert!(told[1].starts_with(&put_off), "{told:?}");
+    assert_eq!(told[2], "tiny, seed 2 (2 of 2)", "the other seed goes on");
     assert_eq!(
         told.last().unwrap(),
         "waiting: 1 seed is with other processes, and nothing else is to be done here"

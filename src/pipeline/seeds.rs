@@ -46,6 +46,8 @@ pub(super) struct Progress {
 struct Slot {
     seed: Seed,
     state: State,
+    /// Its first stage, while the second is still to come: it is read once.
+    retrieval: Option<Cell>,
     /// Whether a stage of it was computed here.
     is_new: bool,
 }
@@ -59,7 +61,8 @@ enum State {
 
 impl Progress {
     pub fn new(seeds: &[Seed]) -> Self {
-        let slots = seeds.iter().map(|&seed| Slot { seed, state: State::Open, is_new: false }).collect();
+        let open = |&seed| Slot { seed, state: State::Open, retrieval: None, is_new: false };
+        let slots = seeds.iter().map(open).collect();
         Self { slots, failure: None, stopped: false, interrupted: false }
     }
 
@@ -116,7 +119,7 @@ impl Seeds<'_> {
             }
             let of = if total == 1 { String::new() } else { format!(" ({} of {total})", at + 1) };
             let seed = slot.seed;
-            match self.seed(seed, &of, &mut backbone, &mut slot.is_new) {
+            match self.seed(slot, &of, &mut backbone) {
                 Ok(Turn::Ours(finished)) => {
                     slot.state = State::Done(Box::new(finished));
                     moved = true;
@@ -175,32 +178,38 @@ impl Seeds<'_> {
         Ok(ranking.map(|ranking| Finished { retrieval, ranking: Some(ranking) }))
     }
 
-    /// The cells of a seed. `is_new` is set where one of them is computed here.
+    /// The cells of a seed, or which process is at one of them.
     fn seed(
         &self,
-        seed: Seed,
+        slot: &mut Slot,
         of: &str,
         backbone: &mut Option<Backbone>,
-        is_new: &mut bool,
     ) -> Result<Turn<Finished>, Error> {
         let Self { experiment, data, options, .. } = *self;
+        let Slot { seed, is_new, .. } = slot;
+        let seed = *seed;
         let key = retrieval_key(experiment, data, seed);
         let compute = || {
             let (cell, weights) = cell::compute(experiment, data, seed, options.reporter, options.interrupt)?;
             Ok((cell, cell::files(weights)))
         };
         let needed = stored_bytes(experiment, &data.split);
-        let retrieval = match self.stage(self.store, (&key, seed), needed, of, is_new, compute)? {
-            Turn::Ours(cell) => cell,
-            Turn::Theirs(holder) => return Ok(Turn::Theirs(holder)),
+        let retrieval = match slot.retrieval.take() {
+            Some(cell) => cell,
+            None => match self.stage(self.store, (&key, seed), needed, of, is_new, compute)? {
+                Turn::Ours(cell) => cell,
+                Turn::Theirs(holder) => return Ok(Turn::Theirs(holder)),
+            },
         };
         let (Some(located), Some(spec)) = (self.backbone, &experiment.ranker) else {
             return Ok(Turn::Ours(Finished { retrieval, ranking: None }));
         };
-        let ranking = self.ranking(seed, of, (&retrieval, &key), (located, spec), backbone, is_new)?;
-        Ok(match ranking {
+        Ok(match self.ranking(seed, of, (&retrieval, &key), (located, spec), backbone, is_new)? {
             Turn::Ours(ranking) => Turn::Ours(Finished { retrieval, ranking: Some(ranking) }),
-            Turn::Theirs(holder) => Turn::Theirs(holder),
+            Turn::Theirs(holder) => {
+                slot.retrieval = Some(retrieval);
+                Turn::Theirs(holder)
+            }
         })
     }
 

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,11 +14,10 @@ use serde_json::{Value, json};
 
 use super::{Place, TINY, ranker};
 
-/// Two experiments of three seeds that share their retrievers, and a third whose retrievers are its own. Training takes long enough
-/// for processes to meet.
+/// Two experiments that share their retrievers, and a third whose retrievers are its own. Training takes long enough for processes to
+/// meet.
 fn sweep() -> Place {
-    let tiny = TINY.replace("seeds = [1, 2]", "seeds = [1, 2, 3]");
-    let tiny = tiny.replace("max_epochs = 3", "max_epochs = 30\npatience = 1000");
+    let tiny = TINY.replace("max_epochs = 3", "max_epochs = 20\npatience = 1000");
     let place = Place::with(&tiny);
     let other = |name: &str| tiny.replace("\"tiny\"", name);
     place.write("same.toml", &other("\"same\"").replace("cutoffs = [1, 5]", "cutoffs = [2]"));
@@ -25,7 +25,17 @@ fn sweep() -> Place {
     place
 }
 
-const SWEEP: [&str; 5] = ["--threads", "1", "tiny.toml", "same.toml", "wide.toml"];
+const SWEEP: [&str; 6] = ["--threads", "1", "--no-summary", "tiny.toml", "same.toml", "wide.toml"];
+
+/// What one process alone gives.
+fn alone() -> &'static Place {
+    static ALONE: OnceLock<Place> = OnceLock::new();
+    ALONE.get_or_init(|| {
+        let place = sweep();
+        place.run(&SWEEP).succeeds();
+        place
+    })
+}
 
 fn start(place: &Place, arguments: &[&str]) -> Child {
     place.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -71,18 +81,16 @@ fn ends(children: Vec<Child>) -> Vec<(Option<i32>, String)> {
 
 #[test]
 fn several_processes_compute_each_cell_once_and_end_with_what_one_alone_gives() {
-    let alone = sweep();
-    alone.run(&SWEEP).succeeds();
     let place = sweep();
     let ended = ends((0..3).map(|_| start(&place, &SWEEP)).collect());
     let errors: Vec<String> = ended.iter().map(|(_, stderr)| stderr.clone()).collect();
     assert!(ended.iter().all(|(code, _)| *code == Some(0)), "{}", errors.join("\n---\n"));
-    // Three retrievers for `tiny` and `same`, three for `wide`.
-    assert_eq!(count(&errors, "train retriever: "), 6, "{}", errors.join("\n---\n"));
-    assert_eq!(place.names("runs/retrieval"), alone.names("runs/retrieval"));
-    assert_eq!(place.names("reports"), ["same", "summary", "tiny", "wide"]);
+    // Two retrievers for `tiny` and `same`, two for `wide`.
+    assert_eq!(count(&errors, "train retriever: "), 4, "{}", errors.join("\n---\n"));
+    assert_eq!(place.names("runs/retrieval"), alone().names("runs/retrieval"));
+    assert_eq!(place.names("reports"), ["same", "tiny", "wide"]);
     for name in ["tiny", "same", "wide"] {
-        assert_eq!(results(&place, name), results(&alone, name));
+        assert_eq!(results(&place, name), results(alone(), name));
     }
 }
 
@@ -116,12 +124,10 @@ fn a_backbone_is_made_once_for_all_processes_and_each_seed_is_ranked_once() {
 
 #[test]
 fn processes_that_are_killed_at_any_moment_change_nothing() {
-    let alone = sweep();
-    alone.run(&SWEEP).succeeds();
     let mut rng = Seed::new(5).stream("test");
     let place = sweep();
     let mut children: Vec<Child> = (0..3).map(|_| start(&place, &SWEEP)).collect();
-    for kill in 0..12 {
+    for kill in 0..10 {
         thread::sleep(Duration::from_millis(rng.random_range(5..120)));
         let at = kill % children.len();
         children[at].kill().unwrap();
@@ -131,13 +137,13 @@ fn processes_that_are_killed_at_any_moment_change_nothing() {
     let ended = ends(children);
     assert!(ended.iter().all(|(code, _)| *code == Some(0)), "{ended:?}");
     for name in ["tiny", "same", "wide"] {
-        assert_eq!(results(&place, name), results(&alone, name));
+        assert_eq!(results(&place, name), results(alone(), name));
     }
     let cells = |place: &Place| -> Vec<String> {
         // What a process was writing when it was killed begins with a point.
         place.names("runs/retrieval").into_iter().filter(|name| !name.starts_with('.')).collect()
     };
-    assert_eq!(cells(&place), cells(&alone));
+    assert_eq!(cells(&place), cells(alone()));
 }
 
 #[test]
@@ -146,13 +152,13 @@ fn what_a_killed_process_left_is_taken_over_at_once() {
     let mut child = start(&place, &["--threads", "1", "tiny.toml"]);
     let id = child.id();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line == "tiny, seed 1 (1 of 3)"));
+    assert!(lines.any(|line| line == "tiny, seed 1 (1 of 2)"));
     child.kill().unwrap();
     child.wait().unwrap();
     let left = place.names("runs/retrieval");
     assert_eq!(left.iter().filter(|name| name.ends_with(".claim")).count(), 1, "{left:?}");
     let ran = place.run(&["tiny.toml"]).succeeds();
-    let took = format!("tiny, seed 1 (1 of 3): process {id} on ");
+    let took = format!("tiny, seed 1 (1 of 2): process {id} on ");
     let line = ran.stderr.lines().find(|line| line.starts_with(&took)).expect(&ran.stderr);
     assert!(line.ends_with(", is gone; taken over"), "{line}");
     assert!(!ran.stderr.contains("waiting: "), "{}", ran.stderr);
@@ -230,6 +236,45 @@ fn ctrl_c_ends_the_wait_at_once_and_the_report_says_what_is_missing() {
     assert!(report.contains("Incomplete: 1 of 2 seeds are finished; missing: 1."), "{report}");
     // It is still ours.
     assert!(place.path(&format!("runs/retrieval/{key}.claim")).is_file());
+}
+
+#[test]
+fn a_ranking_that_another_process_computes_is_waited_for_without_reading_its_candidates_again() {
+    let place = ranker::place();
+    let one = ["tiny.toml", "-S", "seeds=[1]"];
+    place.run(&one).succeeds();
+    let key = place.names("runs/ranking").remove(0);
+    std::fs::rename(place.path(&format!("runs/ranking/{key}")), place.path("ranking")).unwrap();
+    let path = place.path(&format!("runs/ranking/{key}.claim"));
+    let Turn::Ours(taken) = Claims::default().take(&path).unwrap() else { panic!("taken") };
+    let mut child = start(&place, &one);
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told: Vec<String> = lines.by_ref().take(4).collect();
+    assert!(told[1].starts_with("ranked, seed 1: stored already as "), "{told:?}");
+    assert!(told[2].starts_with("ranked, seed 1: put off, for it is with process "), "{told:?}");
+    assert!(told[3].starts_with("waiting: "), "{told:?}");
+    thread::sleep(Duration::from_millis(500));
+    // As the other process does at its end.
+    std::fs::rename(place.path("ranking"), place.path(&format!("runs/ranking/{key}"))).unwrap();
+    drop(taken);
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(rest, [format!("ranked, seed 1, ranking: stored already as {key}")]);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_run_that_stops_early_leaves_to_others_what_they_compute() {
+    let (place, key) = claimed();
+    let _taken = claim(&place, &key);
+    let wide = TINY.replace("\"tiny\"", "\"wide\"").replace("hidden_dim = 8", "hidden_dim = 16");
+    place.write("wide.toml", &wide);
+    place.run(&["wide.toml", "-S", "seeds=[1]"]).succeeds();
+    let broken = place.names("runs/retrieval").into_iter().find(|name| !name.contains('.')).unwrap();
+    place.write(&format!("runs/retrieval/{broken}/manifest.json"), "{\"version\": 99}");
+    let ran = place.run(&["--fail-fast", "tiny.toml", "wide.toml"]);
+    assert_eq!((ran.code, ran.errors().len()), (Some(100), 1), "{}", ran.stderr);
+    let left = "  tiny: seed 1 is left to other processes, because the run stopped before";
+    assert!(ran.stdout.lines().any(|line| line == left), "{}", ran.stdout);
 }
 
 /// A claim of a process on another machine that says nothing more.

@@ -273,6 +273,7 @@ impl Seeds<'_> {
             Ok(found)
         };
         if let Some(cell) = there()? {
+            self.claims.clear(&store.claim_path(key));
             return Ok(Turn::Ours(cell));
         }
         let Taken { claim, from } = match self.claims.take(&store.claim_path(key))? {

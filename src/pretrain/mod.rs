@@ -178,6 +178,7 @@ pub fn attempt(
         Ok(false)
     };
     if stored()? {
+        claims.clear(&store.claim_path(&key));
         return Ok(Turn::Ours(store.cell_dir(&key)));
     }
     let Taken { claim, from } = match claims.take(&store.claim_path(&key))? {

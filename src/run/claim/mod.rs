@@ -175,6 +175,14 @@ impl Claims {
         Ok(Turn::Theirs(holder))
     }
 
+    /// Remove what an owner that died left of its claim on what is stored by now. It is in nobody's way, so nothing is done where that
+    /// fails or the owner may be there yet.
+    pub fn clear(&self, root: &Path) {
+        if root.symlink_metadata().is_ok() {
+            drop(self.take(root));
+        }
+    }
+
     /// Take it as soon as it is free; `None` if `go_on`, which is called with who has it and should take its time, does not want to wait
     /// any longer.
     ///

@@ -165,6 +165,21 @@ fn what_a_killed_process_left_is_taken_over_at_once() {
     assert!(!place.names("runs/retrieval").iter().any(|name| name.contains(".claim")));
 }
 
+#[test]
+fn what_a_process_left_that_was_killed_once_all_was_stored_is_cleared_away() {
+    let place = Place::tiny();
+    place.run(&["tiny.toml"]).succeeds();
+    let cells = place.names("runs/retrieval");
+    let mut value = serde_json::to_value(Owner { process_start: Some(1), ..Owner::here() }).unwrap();
+    (value["version"], value["lease_ms"], value["beat"]) = (json!(1), json!(60_000), json!(0));
+    value["token"] = json!("a".repeat(32));
+    place.write(&format!("runs/retrieval/{}.claim", cells[0]), &value.to_string());
+    let ran = place.run(&["tiny.toml"]).succeeds();
+    assert_eq!(ran.stderr.matches("stored already as ").count(), 2, "{}", ran.stderr);
+    assert!(!ran.stderr.contains("taken over"), "{}", ran.stderr);
+    assert_eq!(place.names("runs/retrieval"), cells);
+}
+
 /// A store in which seed 1 is claimed and not stored; its key.
 fn claimed() -> (Place, String) {
     let place = Place::tiny();

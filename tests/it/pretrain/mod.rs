@@ -210,7 +210,7 @@ fn one_that_another_process_makes_is_waited_for_and_made_if_it_is_given_back() {
     let path = runs.path().join("pretraining").join(format!("{}.claim", world.request().key()));
     let Turn::Ours(taken) = Claims::default().take(&path).unwrap() else { panic!("taken") };
     let interrupt = Interrupt::default();
-    let make = || ensure(&world.request(), runs.path(), "test", &Silent, &interrupt);
+    let make = || ensure(&world.request(), runs.path(), "test", &Silent, &interrupt).map_err(Box::new);
     std::thread::scope(|scope| {
         let maker = scope.spawn(make);
         std::thread::sleep(std::time::Duration::from_millis(300));
@@ -224,7 +224,7 @@ fn one_that_another_process_makes_is_waited_for_and_made_if_it_is_given_back() {
         let maker = scope.spawn(make);
         std::thread::sleep(std::time::Duration::from_millis(100));
         interrupt.request();
-        assert!(matches!(maker.join().unwrap(), Err(Error::Interrupted)));
+        assert!(matches!(*maker.join().unwrap().unwrap_err(), Error::Interrupted));
     });
 }
 

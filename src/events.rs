@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// One thing worth telling the person who waits.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,5 +49,19 @@ impl Interrupt {
     #[must_use]
     pub fn requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
+    }
+
+    /// Sleep for `time`, or until somebody asks to stop; whether nobody did.
+    pub fn pause(&self, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        while !self.requested() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            // Short for a person, long for a processor.
+            thread::sleep(left.min(Duration::from_millis(50)));
+        }
+        false
     }
 }

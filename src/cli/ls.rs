@@ -6,7 +6,7 @@ use super::format::{bytes, duration};
 use super::output::{self, Output};
 use super::table::table;
 use crate::pipeline;
-use crate::run::{Manifest, RankerRecord, list_all};
+use crate::run::{Claimed, Manifest, Pulse, RankerRecord, claims_in, list_all};
 
 /// List the cells of the run store.
 pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
@@ -25,8 +25,10 @@ pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
             }
         }
     }
+    let claimed = claims_in(&common.runs_dir).map_err(pipeline::Error::from)?;
     if cells.is_empty() {
         out.say(&format!("{}: no stored run", common.runs_dir.display()))?;
+        at_work(&claimed, out)?;
         return Ok(exit);
     }
     let order = |(_, cell): &(String, Manifest)| {
@@ -53,7 +55,24 @@ pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
         ]);
     }
     out.print(&table.trim_fmt())?;
+    at_work(&claimed, out)?;
     Ok(exit)
+}
+
+/// What processes compute now, or left behind.
+fn at_work(claimed: &[Claimed], out: &mut Output) -> Result<(), Failure> {
+    for Claimed { stage, cell, holder } in claimed {
+        out.print(&match holder.pulse() {
+            Pulse::Alive => format!("{stage}/{cell} is being computed by {holder}"),
+            Pulse::Unknown => format!("{stage}/{cell} is claimed by {holder}"),
+            Pulse::Dead => {
+                format!(
+                    "{stage}/{cell} was left behind by {holder}; the next run that needs it takes it over"
+                )
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// `meta-llama/Llama-2-7b-hf nf4, tuned`: what tells rankings apart.

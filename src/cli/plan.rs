@@ -23,6 +23,11 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
     }
     out.print(&table.trim_fmt())?;
     out.print(&totals(&planned))?;
+    for Planned { experiment, claimed, .. } in &planned {
+        for (seed, holder) in claimed {
+            out.print(&format!("{experiment}, seed {seed}: with {holder}"))?;
+        }
+    }
     let waiting: Vec<_> = planned.iter().map(|p| (p.experiment.as_str(), p.needs.as_slice())).collect();
     let missing = run::needs(&waiting);
     if !missing.is_empty() {
@@ -55,6 +60,7 @@ fn rows(planned: &Planned) -> Vec<[String; 5]> {
             Fate::Stored => "stored".to_owned(),
             Fate::Again => "damaged, would run again".to_owned(),
             Fate::Compute => "would run".to_owned(),
+            Fate::Claimed => "being computed, see below".to_owned(),
             Fate::Shared => "shared with a run above".to_owned(),
             Fate::Refused => "cannot be read, see below".to_owned(),
             Fate::Waiting => waiting(planned),
@@ -95,7 +101,11 @@ fn totals(planned: &[Planned]) -> String {
         count(&|fate| fate == Fate::Stored),
         count(&|fate| fate == Fate::Waiting),
     );
+    let claimed = count(&|fate| fate == Fate::Claimed);
     let mut text = format!("{compute} to run, {stored} stored, {waiting} waiting");
+    if claimed > 0 {
+        text.push_str(&format!(", {claimed} being computed by other processes"));
+    }
     if compute > 0 {
         text.push_str(&format!(
             "; about {} in all, {} if no training stops early",

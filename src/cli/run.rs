@@ -87,11 +87,21 @@ fn not_run(summary: &Summary, common: &Common, out: &mut Output) -> Result<(), F
             Ending::NotStarted => {
                 lines.push(format!("  {experiment}: not started, because the run stopped before"));
             }
+            Ending::Unfinished { left, .. } => lines.push(format!(
+                "  {experiment}: seed{} {} left to other processes, because the run stopped before",
+                if left.len() == 1 { "" } else { "s" },
+                verb(left),
+            )),
             _ => {}
         }
     }
     let lines: Vec<String> = needs(&waiting).into_iter().chain(lines).collect();
     if lines.is_empty() { Ok(()) } else { out.say(&format!("\nNot run:\n{}", lines.join("\n"))) }
+}
+
+/// `2 is`, `2 and 3 are`.
+fn verb(seeds: &[u64]) -> String {
+    format!("{} {}", list(seeds), if seeds.len() == 1 { "is" } else { "are" })
 }
 
 /// What experiments wait for, a line for each need.

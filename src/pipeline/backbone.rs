@@ -1,6 +1,6 @@
 //! The language models of experiments: where they come from, what they are, and how they get into memory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::record::word;
@@ -14,7 +14,7 @@ use crate::nn::quant::Storage;
 use crate::pretrain::{self, PretrainedCell, Request};
 use crate::prompt::{self, Tokenizer};
 use crate::report::thousands;
-use crate::run::{BackboneRecord, CellKey, Store, sha256_hex};
+use crate::run::{BackboneRecord, CellKey, Claims, Store, Turn, sha256_hex};
 
 /// Where the weights of a backbone come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct Located {
     folder: Option<Folder>,
     identity: OnceLock<String>,
     tokenizer: OnceLock<Arc<Tokenizer>>,
+    /// The folder of a built-in one that was made by this process.
+    made: OnceLock<PathBuf>,
 }
 
 impl Located {
@@ -80,6 +82,7 @@ impl Located {
             folder: Some(folder),
             identity: OnceLock::new(),
             tokenizer: OnceLock::new(),
+            made: OnceLock::new(),
         })
     }
 
@@ -98,6 +101,7 @@ impl Located {
                 // What it will be follows from what it is made of.
                 identity: OnceLock::from(request.key().as_str().to_owned()),
                 tokenizer: OnceLock::new(),
+                made: OnceLock::new(),
             }
         };
         Ok(request(experiment, data)?.map(found))
@@ -151,6 +155,30 @@ impl Located {
         self.folder.is_none() && key.is_some_and(|key| !store.is_complete(&key))
     }
 
+    /// Make a built-in backbone that is not stored at `runs` yet, unless another process is at it. Any other is ours as it is.
+    ///
+    /// # Errors
+    /// If it cannot be made or stored, or somebody interrupts.
+    pub fn make(
+        &self,
+        (experiment, data): (&Experiment, &Prepared),
+        (runs, claims): (&Path, &Claims),
+        reporter: &dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<Turn<()>, Error> {
+        if !self.is_to_be_made(runs) {
+            return Ok(Turn::Ours(()));
+        }
+        let request = request(experiment, data)?.ok_or(Error::NoBackbone)?;
+        Ok(match pretrain::attempt(&request, runs, &experiment.name, claims, reporter, interrupt)? {
+            Turn::Theirs(holder) => Turn::Theirs(holder),
+            Turn::Ours(folder) => {
+                self.made.get_or_init(|| folder);
+                Turn::Ours(())
+            }
+        })
+    }
+
     /// Read weights and tokenizer. A built-in backbone is taken from the store at `runs`, or made and stored there.
     ///
     /// # Errors
@@ -166,9 +194,14 @@ impl Located {
         let folder = match &self.folder {
             Some(folder) => folder.clone(),
             None => {
-                let request = request(experiment, data)?.ok_or(Error::NoBackbone)?;
-                let path = pretrain::ensure(&request, runs, &experiment.name, reporter, interrupt)?;
-                Folder::open(&path)?
+                let made = match self.made.get() {
+                    Some(folder) => folder.clone(),
+                    None => {
+                        let request = request(experiment, data)?.ok_or(Error::NoBackbone)?;
+                        pretrain::ensure(&request, runs, &experiment.name, reporter, interrupt)?
+                    }
+                };
+                Folder::open(&made)?
             }
         };
         let config = folder.config()?;

@@ -22,11 +22,11 @@ mod ranking_cost;
 mod rebuild;
 mod record;
 mod seeds;
+mod sweep;
 mod tables;
 
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
-use crate::paper::Absent;
 use crate::run::{RankingCell, Stage, Store, atomic};
 
 pub use backbone::{Backbone, BackboneSource, Located};
@@ -45,9 +45,7 @@ pub use rebuild::{Rebuilt, Stored, rebuild, stored_seeds};
 pub use seeds::Finished;
 pub use tables::{Folders, build_report, published};
 
-use rebuild::stored_of;
-use seeds::Seeds;
-use tables::write;
+use sweep::Sweep;
 
 /// What a run is given beside the experiments.
 #[derive(Clone, Copy)]
@@ -63,7 +61,7 @@ pub struct Options<'a> {
 }
 
 /// Run every experiment that can run here. What is stored is not computed again; what is finished is kept, whatever
-/// happens to the rest.
+/// happens to the rest. What another process computes is not computed here: it is waited for in the end.
 ///
 /// # Errors
 /// Only what concerns all experiments: folders that cannot be written, published numbers that cannot be read. What
@@ -72,50 +70,8 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     let folders = options.folders;
     check_folders(&experiments, folders)?;
     let baselines = published(folders.baselines.as_deref())?;
-    let store = Store::new(&folders.runs);
     let jobs = prepare(experiments, &folders.data, options.reporter).into_iter().map(Job::examined);
-    let jobs: Vec<Job> = jobs.collect();
-    let hopeless = !options.keep_going && jobs.iter().any(|job| matches!(job.state, State::Broken(_)));
-    let mut summary = Summary::default();
-    for Job { experiment, data, backbone, state } in jobs {
-        let here = data.clone();
-        let mut elsewhere = None;
-        let ending = match state {
-            State::Waiting(needs) => {
-                let job = Job {
-                    experiment: experiment.clone(),
-                    data: data.clone(),
-                    backbone,
-                    state: State::Waiting(needs.clone()),
-                };
-                // Cells may have come from a machine that has what is missing here.
-                elsewhere = stored_of(&job, folders, options.reporter).ok().filter(|cells| !cells.is_empty());
-                let key = |data: &Prepared, seed| retrieval_key(&experiment, data, seed);
-                let keys = data.map(|data| experiment.seeds.iter().map(|&seed| key(&data, seed)).collect());
-                Ending::Waiting { needs, keys }
-            }
-            State::Broken(error) => Ending::Broken(error),
-            State::Ready(_) if hopeless || summary.stopped() => Ending::NotStarted,
-            State::Ready(data) => {
-                let rankings = Store::rankings(&folders.runs);
-                let (store, backbone) = (&store, backbone.as_deref());
-                Seeds { experiment: &experiment, data: &data, backbone, store, rankings, options }.run()
-            }
-        };
-        let part = match ending.cells().or(elsewhere.as_deref()) {
-            Some(cells) => part(&experiment, cells),
-            None => Err(Absent { experiment: experiment.name.clone(), why: ending.why_nothing() }),
-        };
-        let mut outcome = Outcome { experiment: experiment.name.clone(), ending, report: None, part };
-        if let Some(cells) = outcome.ending.cells().filter(|cells| !cells.is_empty()) {
-            match write(&experiment, cells, &baselines, here.as_deref(), &folders.reports) {
-                Ok(written) => outcome.report = Some(written),
-                Err(error) => outcome.ending.fail(error),
-            }
-        }
-        summary.add(outcome, options.keep_going);
-    }
-    Ok(summary)
+    Ok(Sweep::new(options, baselines).run(jobs.collect()))
 }
 
 /// Hours of work end in these folders; before them is the time to know whether that will do.

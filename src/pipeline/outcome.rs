@@ -27,6 +27,8 @@ pub enum Ending {
     Failed { cells: Vec<Finished>, computed: usize, seed: Option<u64>, error: Error },
     /// Somebody asked to stop.
     Interrupted { cells: Vec<Finished>, computed: usize },
+    /// The run stopped before the seeds `left` could be awaited, which other processes compute.
+    Unfinished { cells: Vec<Finished>, computed: usize, left: Vec<u64> },
     /// The data contradict the settings.
     Broken(Error),
     /// Something is not there yet. `keys` are those of its retrieval stage, one for each seed, where the data are there.
@@ -40,9 +42,10 @@ impl Ending {
     #[must_use]
     pub fn cells(&self) -> Option<&[Finished]> {
         match self {
-            Self::Finished { cells, .. } | Self::Failed { cells, .. } | Self::Interrupted { cells, .. } => {
-                Some(cells)
-            }
+            Self::Finished { cells, .. }
+            | Self::Failed { cells, .. }
+            | Self::Interrupted { cells, .. }
+            | Self::Unfinished { cells, .. } => Some(cells),
             Self::Broken(_) | Self::Waiting { .. } | Self::NotStarted => None,
         }
     }
@@ -59,7 +62,9 @@ impl Ending {
                 "nothing stored: it was not started, because the run stopped before".to_owned()
             }
             Self::Failed { error, .. } => format!("nothing stored: {error}"),
-            Self::Finished { .. } | Self::Interrupted { .. } => "nothing stored".to_owned(),
+            Self::Finished { .. } | Self::Interrupted { .. } | Self::Unfinished { .. } => {
+                "nothing stored".to_owned()
+            }
         }
     }
 
@@ -69,7 +74,8 @@ impl Ending {
         match self {
             Self::Finished { computed, .. }
             | Self::Failed { computed, .. }
-            | Self::Interrupted { computed, .. } => *computed,
+            | Self::Interrupted { computed, .. }
+            | Self::Unfinished { computed, .. } => *computed,
             Self::Broken(_) | Self::Waiting { .. } | Self::NotStarted => 0,
         }
     }
@@ -77,7 +83,9 @@ impl Ending {
     /// The seeds are done, but their report is not.
     pub(super) fn fail(&mut self, error: Error) {
         let (cells, computed) = match std::mem::replace(self, Self::NotStarted) {
-            Self::Finished { cells, computed } | Self::Interrupted { cells, computed } => (cells, computed),
+            Self::Finished { cells, computed }
+            | Self::Interrupted { cells, computed }
+            | Self::Unfinished { cells, computed, .. } => (cells, computed),
             earlier => {
                 *self = earlier;
                 return;
@@ -92,20 +100,4 @@ impl Ending {
 pub struct Summary {
     /// One for each.
     pub outcomes: Vec<Outcome>,
-    stopped: bool,
-}
-
-impl Summary {
-    pub(super) const fn stopped(&self) -> bool {
-        self.stopped
-    }
-
-    pub(super) fn add(&mut self, outcome: Outcome, keep_going: bool) {
-        self.stopped |= match &outcome.ending {
-            Ending::Interrupted { .. } => true,
-            Ending::Failed { error, .. } => error.is_output() || !keep_going,
-            _ => false,
-        };
-        self.outcomes.push(outcome);
-    }
 }

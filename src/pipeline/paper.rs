@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::compare::{imported, methods_of_seeds};
 use super::record::setting_records;
-use super::tables::published;
+use super::tables::{published, turn};
 use super::{Error, Finished, Folders};
 use crate::baseline::Baseline;
 use crate::document::{self, Checked, File};
@@ -73,6 +73,7 @@ pub fn summarize(
 ) -> Result<(Paper, Vec<PathBuf>), Error> {
     let baselines = published(folders.baselines.as_deref())?;
     let made = make(parts, wanted, folders, &baselines)?;
+    let _turn = turn(&folders.reports, &wanted.name)?;
     let paths = write(&folders.reports.join(&wanted.name), &made.document, &wanted.name)?;
     Ok((made, paths))
 }

@@ -10,7 +10,8 @@ use super::seeds::expected;
 use super::{Error, Folders, Job, Located, Need, Prepared, State, ranking_key, retrieval_key};
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
-use crate::run::{CellKey, Glance, Manifest, RankingCell, Store};
+use crate::run::claim::holder;
+use crate::run::{CellKey, Glance, Holder, Manifest, Pulse, RankingCell, Store};
 use crate::seed::Seed;
 
 /// What a run would do with one seed.
@@ -22,6 +23,8 @@ pub enum Fate {
     Again,
     /// It would be computed.
     Compute,
+    /// Another process computes it now.
+    Claimed,
     /// An experiment before it in the plan computes the same.
     Shared,
     /// What is stored cannot be read: the run would fail.
@@ -50,6 +53,8 @@ pub struct Planned {
     pub needs: Vec<Need>,
     /// Why it can never run.
     pub broken: Option<Error>,
+    /// Who computes seeds now.
+    pub claimed: Vec<(u64, Holder)>,
     /// Why stored seeds cannot be read.
     pub refused: Vec<(u64, Error)>,
     /// How many seeds of the retrieval stage are stored; `None` where the data are not there to say.
@@ -97,6 +102,15 @@ struct Look {
 }
 
 impl Look {
+    /// The process that computes a stage of the seed now, as far as one look can tell.
+    fn holder(&self, plan: &Plan) -> Option<Holder> {
+        let ranking = self.ranking.as_ref().map(|(key, _)| plan.rankings.claim_path(key));
+        let places = [Some(plan.store.claim_path(&self.retrieval.0)), ranking];
+        // A claim that cannot be read is a matter of the run.
+        let mut holders = places.into_iter().flatten().filter_map(|place| holder(&place).ok().flatten());
+        holders.find(|holder| holder.pulse() != Pulse::Dead)
+    }
+
     /// What the seed is done with: its last stage.
     fn last(&self) -> &(CellKey, Glance) {
         self.ranking.as_ref().unwrap_or(&self.retrieval)
@@ -161,13 +175,15 @@ impl Plan {
         let retrieved = known(|look| Some(&look.retrieval));
         let ranked = known(|look| look.ranking.as_ref());
         let stored = data.is_some().then_some(retrieved.len());
-        let (mut seeds, mut refused, mut retrieves) = (Vec::with_capacity(looks.len()), Vec::new(), false);
+        let (mut seeds, mut retrieves) = (Vec::with_capacity(looks.len()), false);
+        let (mut refused, mut claimed) = (Vec::new(), Vec::new());
         for (seed, look) in looks {
             let Some(look) = look else {
                 seeds.push((seed, if broken.is_some() { Fate::Broken } else { Fate::Waiting }));
                 continue;
             };
             let missing = whole(&look.retrieval).is_none();
+            let holder = whole(look.last()).is_none().then(|| look.holder(self)).flatten();
             let (key, first) = (look.last().0.as_str().to_owned(), look.retrieval.0.as_str().to_owned());
             let fate = match look.ranking.unwrap_or(look.retrieval).1 {
                 _ if broken.is_some() => Fate::Broken,
@@ -178,9 +194,11 @@ impl Plan {
                     Fate::Refused
                 }
                 _ if self.begun.contains(&key) => Fate::Shared,
+                _ if holder.is_some() => Fate::Claimed,
                 Glance::Damaged => Fate::Again,
                 Glance::Missing => Fate::Compute,
             };
+            claimed.extend(holder.filter(|_| fate == Fate::Claimed).map(|holder| (seed, holder)));
             if fate.computes() {
                 self.begun.insert(key);
                 retrieves |= missing && (backbone.is_none() || self.begun.insert(first));
@@ -224,7 +242,8 @@ impl Plan {
             }
         }
         let measured = is_measured && cost.is_some();
-        Planned { experiment: experiment.name, seeds, needs, broken, refused, stored, cost, measured }
+        let experiment = experiment.name;
+        Planned { experiment, seeds, needs, broken, claimed, refused, stored, cost, measured }
     }
 }
 

@@ -10,7 +10,7 @@ use super::paper::{Part, part};
 use super::prepare::prepare;
 use super::record::setting_records;
 use super::seeds::{Finished, expected};
-use super::tables::{Folders, published, write};
+use super::tables::{Folders, published, turn, write};
 use super::{Error, Job, Located, Prepared, ranking_key, retrieval_key};
 use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::Experiment;
@@ -49,8 +49,9 @@ pub fn rebuild(
     let shelves = Shelves::new(folders, reporter)?;
     let mut rebuilt = Vec::new();
     for job in prepare(experiments, &folders.data, reporter) {
-        let (report, part) = match shelves.finished(&job) {
-            Ok(cells) => {
+        let turn = turn(&folders.reports, &job.experiment.name);
+        let (report, part) = match turn.and_then(|turn| Ok((turn, shelves.finished(&job)?))) {
+            Ok((_turn, cells)) => {
                 let report = match cells.as_slice() {
                     [] => Ok(None),
                     cells => write(&job.experiment, cells, &baselines, job.data.as_deref(), &folders.reports)

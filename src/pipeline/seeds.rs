@@ -9,7 +9,10 @@ use super::ranking::{self, Material};
 use super::{Ending, Error, Options, Prepared, preflight, stored_bytes};
 use crate::events::{Event, Reporter};
 use crate::experiment::{Experiment, RankerSpec};
-use crate::run::{self, Cell, CellCheckpoints, CellKey, Expected, Found, RankingCell, Stage, Store, atomic};
+use crate::run::{
+    self, Cell, CellCheckpoints, CellKey, Claims, Expected, Found, Holder, RankingCell, Stage, Store, Taken,
+    Turn, atomic,
+};
 use crate::seed::Seed;
 
 /// A seed that is done.
@@ -27,66 +30,188 @@ pub(super) struct Seeds<'a> {
     pub data: &'a Prepared,
     pub backbone: Option<&'a Located>,
     pub store: &'a Store,
-    pub rankings: Store<RankingCell>,
+    pub rankings: &'a Store<RankingCell>,
+    pub claims: &'a Claims,
     pub options: Options<'a>,
+}
+
+/// How far the seeds of an experiment are.
+pub(super) struct Progress {
+    slots: Vec<Slot>,
+    failure: Option<(u64, Error)>,
+    /// A failure after which nothing else is begun.
+    stopped: bool,
+    interrupted: bool,
+}
+
+struct Slot {
+    seed: Seed,
+    state: State,
+    /// Its first stage, while the second is still to come: it is read once.
+    retrieval: Option<Cell>,
+    /// Whether a stage of it was computed here.
+    is_new: bool,
+}
+
+enum State {
+    Open,
+    Held(Holder),
+    Failed,
+    Done(Box<Finished>),
+}
+
+impl Progress {
+    pub fn new(seeds: &[Seed]) -> Self {
+        let open = |&seed| Slot { seed, state: State::Open, retrieval: None, is_new: false };
+        let slots = seeds.iter().map(open).collect();
+        Self { slots, failure: None, stopped: false, interrupted: false }
+    }
+
+    /// The seeds that are neither done nor failed.
+    pub fn left(&self) -> Vec<u64> {
+        let open = |slot: &&Slot| matches!(slot.state, State::Open | State::Held(_));
+        self.slots.iter().filter(open).map(|slot| slot.seed.get()).collect()
+    }
+
+    /// Whether there is nothing else to do for them here.
+    pub fn is_over(&self) -> bool {
+        self.stopped || self.interrupted || self.left().is_empty()
+    }
+
+    /// How they ended.
+    pub fn ending(self) -> Ending {
+        let left = self.left();
+        let (mut cells, mut computed) = (Vec::new(), 0);
+        for Slot { state, is_new, .. } in self.slots {
+            if let State::Done(finished) = state {
+                cells.push(*finished);
+                computed += usize::from(is_new);
+            }
+        }
+        match self.failure {
+            _ if self.interrupted => Ending::Interrupted { cells, computed },
+            Some((seed, error)) => Ending::Failed { cells, computed, seed: Some(seed), error },
+            None if left.is_empty() => Ending::Finished { cells, computed },
+            None => Ending::Unfinished { cells, computed, left },
+        }
+    }
 }
 
 /// A cell of a stage, and the files that go with it.
 type Computed<C> = (C, Vec<(String, Vec<u8>)>);
 
 impl Seeds<'_> {
-    /// Run all seeds.
-    pub fn run(&self) -> Ending {
-        let (experiment, options) = (self.experiment, self.options);
-        let (name, total) = (&experiment.name, experiment.seeds.len());
-        let (mut cells, mut computed) = (Vec::new(), 0);
-        let mut failure: Option<(u64, Error)> = None;
+    /// Go through the seeds that are open. One that another process is at is put off. Whether anything was done.
+    pub fn pass(&self, progress: &mut Progress) -> bool {
+        let (options, total) = (self.options, progress.slots.len());
+        let name = &self.experiment.name;
         // Read once, when a seed needs it.
         let mut backbone = None;
-        for (at, &seed) in experiment.seeds.iter().enumerate() {
+        let mut moved = false;
+        for (at, slot) in progress.slots.iter_mut().enumerate() {
+            let told = match &slot.state {
+                State::Open => None,
+                State::Held(holder) => Some(holder.clone()),
+                State::Failed | State::Done(_) => continue,
+            };
             if options.interrupt.requested() {
-                return Ending::Interrupted { cells, computed };
+                progress.interrupted = true;
+                break;
             }
             let of = if total == 1 { String::new() } else { format!(" ({} of {total})", at + 1) };
-            match self.seed(seed, &of, &mut backbone) {
-                Ok((finished, is_new)) => {
-                    cells.push(finished);
-                    computed += usize::from(is_new);
+            let seed = slot.seed;
+            match self.seed(slot, &of, &mut backbone) {
+                Ok(Turn::Ours(finished)) => {
+                    slot.state = State::Done(Box::new(finished));
+                    moved = true;
                 }
-                Err(error) if error.is_interrupt() => return Ending::Interrupted { cells, computed },
+                Ok(Turn::Theirs(holder)) => {
+                    if told.as_ref() != Some(&holder) {
+                        let text = format!("{name}, seed {seed}{of}: put off, for it is with {holder}");
+                        options.reporter.emit(Event::Note(&text));
+                    }
+                    slot.state = State::Held(holder);
+                }
+                Err(error) if error.is_interrupt() => {
+                    progress.interrupted = true;
+                    break;
+                }
                 Err(error) => {
-                    let stop = error.is_output() || !options.keep_going;
-                    if !stop {
+                    moved = true;
+                    slot.state = State::Failed;
+                    progress.stopped = error.is_output() || !options.keep_going;
+                    if !progress.stopped {
                         options.reporter.emit(Event::Warning(&format!("{name}, seed {seed}: {error}")));
                     }
-                    failure.get_or_insert((seed.get(), error));
-                    if stop {
+                    progress.failure.get_or_insert((seed.get(), error));
+                    if progress.stopped {
                         break;
                     }
                 }
             }
         }
-        match failure {
-            None => Ending::Finished { cells, computed },
-            Some((seed, error)) => Ending::Failed { cells, computed, seed: Some(seed), error },
+        moved
+    }
+
+    /// Take what other processes stored meanwhile of the seeds that failed here, so that a report does not depend on who failed.
+    pub fn gather(&self, progress: &mut Progress) {
+        for slot in progress.slots.iter_mut().filter(|slot| matches!(slot.state, State::Failed)) {
+            // Why it failed is told already; what cannot be read now is left out.
+            if let Ok(Some(finished)) = self.stored_by_others(slot.seed) {
+                slot.state = State::Done(Box::new(finished));
+            }
         }
     }
 
-    /// The cells of a seed, and whether one of them is new.
-    fn seed(&self, seed: Seed, of: &str, backbone: &mut Option<Backbone>) -> Result<(Finished, bool), Error> {
+    fn stored_by_others(&self, seed: Seed) -> Result<Option<Finished>, Error> {
         let Self { experiment, data, options, .. } = *self;
+        let expected = expected(experiment, data, seed);
+        let key = retrieval_key(experiment, data, seed);
+        let ranking_key = match self.backbone {
+            Some(located) => Some(ranking_key(experiment, &key, located.identity(options.interrupt)?)),
+            None => None,
+        };
+        let Some(retrieval) = stored(self.store, &key, Some(&expected), options.reporter)? else {
+            return Ok(None);
+        };
+        let Some(key) = ranking_key else { return Ok(Some(Finished { retrieval, ranking: None })) };
+        let ranking = stored(self.rankings, &key, Some(&expected), options.reporter)?;
+        Ok(ranking.map(|ranking| Finished { retrieval, ranking: Some(ranking) }))
+    }
+
+    /// The cells of a seed, or which process is at one of them.
+    fn seed(
+        &self,
+        slot: &mut Slot,
+        of: &str,
+        backbone: &mut Option<Backbone>,
+    ) -> Result<Turn<Finished>, Error> {
+        let Self { experiment, data, options, .. } = *self;
+        let Slot { seed, is_new, .. } = slot;
+        let seed = *seed;
         let key = retrieval_key(experiment, data, seed);
         let compute = |checkpoints: &CellCheckpoints<'_>| {
             let (cell, weights) = cell::compute((experiment, data), seed, options, checkpoints)?;
             Ok((cell, cell::files(weights)))
         };
         let needed = stored_bytes(experiment, &data.split);
-        let (retrieval, is_new) = self.stage(self.store, (&key, seed), needed, of, compute)?;
-        let (Some(located), Some(spec)) = (self.backbone, &experiment.ranker) else {
-            return Ok((Finished { retrieval, ranking: None }, is_new));
+        let retrieval = match slot.retrieval.take() {
+            Some(cell) => cell,
+            None => match self.stage(self.store, (&key, seed), needed, of, is_new, compute)? {
+                Turn::Ours(cell) => cell,
+                Turn::Theirs(holder) => return Ok(Turn::Theirs(holder)),
+            },
         };
-        let (ranking, ranked) = self.ranking(seed, of, (&retrieval, &key), (located, spec), backbone)?;
-        Ok((Finished { retrieval, ranking: Some(ranking) }, is_new || ranked))
+        let (Some(located), Some(spec)) = (self.backbone, &experiment.ranker) else {
+            return Ok(Turn::Ours(Finished { retrieval, ranking: None }));
+        };
+        Ok(match self.ranking(seed, of, (&retrieval, &key), (located, spec), backbone, is_new)? {
+            Turn::Ours(ranking) => Turn::Ours(Finished { retrieval, ranking: Some(ranking) }),
+            Turn::Theirs(holder) => {
+                slot.retrieval = Some(retrieval);
+                Turn::Theirs(holder)
+            }
+        })
     }
 
     fn ranking(
@@ -96,13 +221,23 @@ impl Seeds<'_> {
         (retrieval, retrieval_key): (&Cell, &CellKey),
         (located, spec): (&Located, &RankerSpec),
         loaded: &mut Option<Backbone>,
-    ) -> Result<(RankingCell, bool), Error> {
+        is_new: &mut bool,
+    ) -> Result<Turn<RankingCell>, Error> {
         let Self { experiment, data, options, .. } = *self;
         let identity = located.identity(options.interrupt)?;
         let key = ranking_key(experiment, retrieval_key, identity);
+        let runs = &options.folders.runs;
+        let (reporter, interrupt) = (options.reporter, options.interrupt);
+        if !self.rankings.is_complete(&key) {
+            preflight::check_reach(spec, &retrieval.retrieval)?;
+            // Before the ranking is claimed: who waits for a backbone must not keep others from what they can do.
+            let made = located.make((experiment, data), (runs, self.claims), reporter, interrupt)?;
+            if let Turn::Theirs(holder) = made {
+                return Ok(Turn::Theirs(holder));
+            }
+        }
         let compute = |checkpoints: &CellCheckpoints<'_>| {
             preflight::check_reach(spec, &retrieval.retrieval)?;
-            let runs = &options.folders.runs;
             let backbone = match loaded.take() {
                 None => located.load((experiment, data), runs, options.reporter, options.interrupt)?,
                 Some(backbone) => backbone,
@@ -115,24 +250,45 @@ impl Seeds<'_> {
         let users = data.split.test.len() as u64;
         let lists = 2 * users * (4 + 4 * 5 * u64::from(experiment.evaluation.candidates + 1));
         let adapter = super::ranking_cost::adapter_bytes(&located.config, spec);
-        let place = format!("{of}, ranking");
-        self.stage(&self.rankings, (&key, seed), lists + adapter + (64 << 10), &place, compute)
+        let (needed, place) = (lists + adapter + (64 << 10), format!("{of}, ranking"));
+        self.stage(self.rankings, (&key, seed), needed, &place, is_new, compute)
     }
 
-    /// The cell of a stage, and whether it is new.
+    /// The cell of a stage, stored or computed now, or which process is at it. `is_new` is set where it is computed.
     fn stage<C: Stage>(
         &self,
         store: &Store<C>,
         (key, seed): (&CellKey, Seed),
         needed: u64,
         of: &str,
+        is_new: &mut bool,
         compute: impl FnOnce(&CellCheckpoints<'_>) -> Result<Computed<C>, Error>,
-    ) -> Result<(C, bool), Error> {
+    ) -> Result<Turn<C>, Error> {
         let (name, reporter) = (&self.experiment.name, self.options.reporter);
         let expected = expected(self.experiment, self.data, seed);
-        if let Some(cell) = stored(store, key, Some(&expected), reporter)? {
-            reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}: stored already as {key}")));
-            return Ok((cell, false));
+        let there = || -> Result<Option<C>, Error> {
+            let found = stored(store, key, Some(&expected), reporter)?;
+            if found.is_some() {
+                reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}: stored already as {key}")));
+            }
+            Ok(found)
+        };
+        if let Some(cell) = there()? {
+            self.claims.clear(&store.claim_path(key));
+            // A process may have been killed between storing the cell and removing what led to it.
+            store.checkpoints(key, reporter).done();
+            return Ok(Turn::Ours(cell));
+        }
+        let Taken { claim, from } = match self.claims.take(&store.claim_path(key))? {
+            Turn::Ours(taken) => taken,
+            Turn::Theirs(holder) => return Ok(Turn::Theirs(holder)),
+        };
+        // It may have been finished between the look and the claim.
+        if let Some(cell) = there()? {
+            return Ok(Turn::Ours(cell));
+        }
+        if let Some(dead) = from {
+            reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}: {dead}, is gone; taken over")));
         }
         // Before the hours of work is the time to know whether there is room for what comes of them.
         atomic::check_room(store.root(), &store.cell_dir(key), needed)?;
@@ -144,8 +300,11 @@ impl Seeds<'_> {
             return Err(keep(key, (&cell, &files), (store, rescue), source));
         }
         checkpoints.done();
+        *is_new = true;
+        // From here on others read it.
+        drop(claim);
         // Read back: with the hashes of its files, as every later run sees it.
-        Ok((stored(store, key, Some(&expected), reporter)?.unwrap_or(cell), true))
+        Ok(Turn::Ours(stored(store, key, Some(&expected), reporter)?.unwrap_or(cell)))
     }
 }
 

@@ -1,6 +1,8 @@
 //! From cells to report files.
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::record::setting_records;
 use super::{Error, Finished, Prepared};
@@ -8,7 +10,7 @@ use crate::baseline::{self, Baseline};
 use crate::eval;
 use crate::experiment::{Averaging, Experiment, Origin, RetrieverSpec};
 use crate::report::{self, Report, Strata};
-use crate::run::{Cell, RankingCell, SettingRecord};
+use crate::run::{Cell, Claims, RankingCell, SettingRecord, Taken};
 
 /// Where things are and go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +128,23 @@ fn unused_decay(experiment: &Experiment, settings: &mut Vec<SettingRecord>) -> O
     })
 }
 
-/// Make the report and write it below `reports`.
+/// The longest that a report waits for another process that writes the same. More than an owner's lease, and long for a few files.
+const MOST_WAIT: Duration = Duration::from_secs(120);
+
+/// The turn to write the files of `name` below `reports`, to be taken before what is stored is read for the last time. Files are whole one
+/// by one; the turn keeps the reports of two processes from being mixed, and one of fewer seeds from replacing one of more. `None` if
+/// another process has not given it back for minutes: the report is written even so.
+pub(super) fn turn(reports: &Path, name: &str) -> Result<Option<Taken>, Error> {
+    // No name of an experiment begins with a point.
+    let root = reports.join(format!(".{name}.claim"));
+    let until = Instant::now() + MOST_WAIT;
+    Ok(Claims::default().wait(&root, |_| {
+        thread::sleep(Duration::from_millis(50));
+        Instant::now() < until
+    })?)
+}
+
+/// Make the report and write it below `reports`, in one's [`turn`].
 pub(super) fn write(
     experiment: &Experiment,
     cells: &[Finished],

@@ -17,8 +17,8 @@ pub mod train;
 pub mod worlds;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -36,10 +36,13 @@ use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::{EMBEDDED_PREFIX, EvaluationSpec, Experiment, PretrainSpec, RankerSpec};
 use crate::prompt::Tokenizer;
 use crate::run::{
-    self, CellKey, CodeRecord, DatasetRecord, Expected, Found, MANIFEST_VERSION, Machine, Manifest, Store,
-    Times, TrainingRecord, atomic,
+    self, CellKey, Claims, CodeRecord, DatasetRecord, Expected, Found, MANIFEST_VERSION, Machine, Manifest,
+    Store, Taken, Times, TrainingRecord, Turn, atomic,
 };
 use crate::seed::Seed;
+
+/// How often is looked whether another process is done.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A built-in backbone for one dataset: what it is made of.
 #[derive(Clone, Copy)]
@@ -119,7 +122,7 @@ fn labels(evaluation: &EvaluationSpec, ranker: &RankerSpec) -> usize {
     (evaluation.candidates as usize).max(ranker.negatives as usize + 1)
 }
 
-/// The folder of the backbone, pre-trained now unless it is stored already.
+/// The folder of the backbone, pre-trained now unless it is stored already. While another process is at it, this one waits.
 ///
 /// # Errors
 /// If it cannot be made or stored, or if somebody interrupts.
@@ -130,17 +133,66 @@ pub fn ensure(
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<PathBuf, Error> {
-    let store: Store<PretrainedCell> = Store::at(root.into());
+    let (root, claims) = (root.into(), Claims::default());
+    let mut told = None;
+    loop {
+        let holder = match attempt(request, &root, experiment, &claims, reporter, interrupt)? {
+            Turn::Ours(folder) => return Ok(folder),
+            Turn::Theirs(holder) => holder,
+        };
+        if told.as_ref() != Some(&holder) {
+            let name = request.geometry.name();
+            reporter.emit(Event::Note(&format!("{name}: waiting for {holder}, which pre-trains it")));
+            told = Some(holder);
+        }
+        if !interrupt.pause(LOOK_EVERY) {
+            return Err(Error::Interrupted);
+        }
+    }
+}
+
+/// The same without waiting: the folder, or which process is making it.
+///
+/// # Errors
+/// As [`ensure`].
+pub fn attempt(
+    request: &Request<'_>,
+    root: &Path,
+    experiment: &str,
+    claims: &Claims,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<Turn<PathBuf>, Error> {
+    let store: Store<PretrainedCell> = Store::at(root.to_owned());
     let key = request.key();
     let name = request.geometry.name();
     let expected = Expected { seed: request.spec.seed, retriever: name, dataset: request.dataset };
-    match store.load_as(&key, Some(&expected))? {
-        Found::Complete(_) => {
-            reporter.emit(Event::Note(&format!("{name}: stored already as {key}")));
-            return Ok(store.cell_dir(&key));
+    let stored = || -> Result<bool, Error> {
+        match store.load_as(&key, Some(&expected))? {
+            Found::Complete(_) => {
+                reporter.emit(Event::Note(&format!("{name}: stored already as {key}")));
+                return Ok(true);
+            }
+            Found::Missing => {}
+            Found::Damaged(damage) => reporter.emit(Event::Warning(&damage.to_string())),
         }
-        Found::Missing => {}
-        Found::Damaged(damage) => reporter.emit(Event::Warning(&damage.to_string())),
+        Ok(false)
+    };
+    if stored()? {
+        claims.clear(&store.claim_path(&key));
+        store.checkpoints(&key, reporter).done();
+        return Ok(Turn::Ours(store.cell_dir(&key)));
+    }
+    let Taken { claim, from } = match claims.take(&store.claim_path(&key))? {
+        Turn::Ours(taken) => taken,
+        Turn::Theirs(holder) => return Ok(Turn::Theirs(holder)),
+    };
+    // It may have been finished between the look and the claim.
+    if stored()? {
+        return Ok(Turn::Ours(store.cell_dir(&key)));
+    }
+    if let Some(dead) = from {
+        reporter.emit(Event::Note(&format!("{name}: {dead}, is gone; taken over")));
     }
     // Four bytes a weight, twice over for what goes with it.
     let weights = request.geometry.config(request.spec.vocabulary as usize, 0, 0).parameters();
@@ -150,7 +202,8 @@ pub fn ensure(
     let cell = pretrain(request, experiment, (reporter, interrupt, &checkpoints))?;
     let folder = store.save_with(&key, &cell, &[])?;
     checkpoints.done();
-    Ok(folder)
+    drop(claim);
+    Ok(Turn::Ours(folder))
 }
 
 /// Teach a backbone.

@@ -165,7 +165,7 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
-fn temporary_in(folder: &Path, path: &Path) -> io::Result<NamedTempFile> {
+pub(super) fn temporary_in(folder: &Path, path: &Path) -> io::Result<NamedTempFile> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let mut builder = tempfile::Builder::new();
     let prefix = format!(".{name}.");

@@ -4,8 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::stage::Stage;
+use super::claim::{Holder, holder};
+use super::stage::{MANIFEST, Stage};
 use super::{Error, Manifest, Store};
+
+/// How the name of a claim's first file ends.
+pub(super) const CLAIM: &str = ".claim";
 
 /// One folder of a store.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +51,41 @@ pub fn list_all(root: &Path) -> Result<Vec<Listed>, Error> {
     Ok(found)
 }
 
+/// A cell that is not there and that somebody has claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// Its stage.
+    pub stage: String,
+    /// The first 16 hex digits of its key.
+    pub cell: String,
+    /// Who, dead or alive.
+    pub holder: Holder,
+}
+
+/// The claims on cells of the store at `root` that are not complete, by stage and key.
+///
+/// # Errors
+/// If a folder or a claim cannot be read.
+pub fn claims_in(root: &Path) -> Result<Vec<Claimed>, Error> {
+    let mut found = Vec::new();
+    for stage in folders(root, root)?.into_iter().filter(|stage| stage.is_dir()) {
+        for path in entries(root, &stage, |name| name.ends_with(CLAIM))? {
+            let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let cell = name(&path);
+            let cell = cell.strip_suffix(CLAIM).unwrap_or_default().to_owned();
+            // Temporary files begin with a point.
+            if cell.contains('.') || stage.join(&cell).join(MANIFEST).is_file() {
+                continue;
+            }
+            // It may have been given back meanwhile.
+            if let Some(holder) = holder(&path)? {
+                found.push(Claimed { stage: name(&stage), cell, holder });
+            }
+        }
+    }
+    Ok(found)
+}
+
 fn cells(root: &Path, stage: &Path) -> Result<Vec<Listed>, Error> {
     let read = |path: PathBuf| -> Result<Manifest, String> {
         let bytes = fs::read(path).map_err(|error| error.to_string())?;
@@ -59,6 +98,11 @@ fn cells(root: &Path, stage: &Path) -> Result<Vec<Listed>, Error> {
 /// What lies in `folder`, sorted; none where it does not exist. The name of a stage is a word and that of a cell 16 hex digits;
 /// `.KEY.x.tmp` and `KEY.damaged-1` are none.
 fn folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    entries(root, folder, |name| !name.contains('.'))
+}
+
+/// What lies in `folder` under names that are wanted, sorted.
+fn entries(root: &Path, folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -71,7 +115,7 @@ fn folders(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| Error::read(folder, error))?;
-        if !entry.file_name().as_encoded_bytes().contains(&b'.') {
+        if wanted(&entry.file_name().to_string_lossy()) {
             found.push(entry.path());
         }
     }

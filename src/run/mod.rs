@@ -8,6 +8,7 @@
 pub mod atomic;
 mod cell;
 mod checkpoint;
+pub mod claim;
 mod error;
 mod imported;
 mod key;
@@ -22,10 +23,11 @@ mod store;
 
 pub use cell::{CONFIG, Cell, WEIGHTS};
 pub use checkpoint::{CellCheckpoints, set_checkpoint_pause};
+pub use claim::{Claim, Claims, Holder, Owner, Pulse, Taken, Turn};
 pub use error::Error;
 pub use imported::{ImportCounts, ImportRecord, ImportedCell, ImportedRanks};
 pub use key::CellKey;
-pub use listing::{Listed, list_all};
+pub use listing::{Claimed, Listed, claims_in, list_all};
 pub use machine::{Machine, cpu_features, now, peak_memory_bytes, reset_peak_memory, sha256_hex};
 pub use manifest::{
     CodeRecord, CurvePoint, DatasetRecord, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord,

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::checkpoint::{self, CellCheckpoints};
 use super::key::canonical_sha256;
+use super::listing::CLAIM;
 use super::machine::sha256_hex;
 use super::stage::{Files, Flaw, MANIFEST, Stage};
 use super::{Cell, CellKey, DatasetRecord, Error, FileRecord, MANIFEST_VERSION, Manifest, atomic};
@@ -120,6 +121,12 @@ impl<C: Stage> Store<C> {
     #[must_use]
     pub fn checkpoints<'a>(&self, key: &CellKey, reporter: &'a dyn Reporter) -> CellCheckpoints<'a> {
         CellCheckpoints::at(checkpoint::folder(&self.cell_dir(key)), key.clone(), reporter)
+    }
+
+    /// The first file of the claim on the cell of `key`; see [`claim`](super::claim).
+    #[must_use]
+    pub fn claim_path(&self, key: &CellKey) -> PathBuf {
+        self.cells_dir().join(format!("{}{CLAIM}", key.short()))
     }
 
     /// Whether a cell looks complete, without reading it: quick, for plans.

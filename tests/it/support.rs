@@ -42,11 +42,6 @@ impl Memory {
     pub fn stop_after(&self, occasions: u32) {
         *self.left.lock().unwrap() = Some(occasions);
     }
-
-    /// How many parts have something.
-    pub fn parts(&self) -> Vec<String> {
-        self.kept.lock().unwrap().keys().cloned().collect()
-    }
 }
 
 impl Checkpoints for Memory {

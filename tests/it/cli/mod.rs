@@ -13,6 +13,7 @@ mod problems;
 mod ranker;
 mod reproducible;
 mod summary;
+mod together;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

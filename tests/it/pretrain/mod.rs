@@ -8,7 +8,7 @@ use bench::pretrain::lessons::{Order, Teacher};
 use bench::pretrain::worlds::{World as Made, Worlds};
 use bench::pretrain::{Error, Geometry, Request, Start, ensure, is_built_in, train_tokenizer};
 use bench::prompt::{Tokenizer, Verbalizer};
-use bench::run::DatasetRecord;
+use bench::run::{Claims, DatasetRecord, Turn};
 use bench::seed::Seed;
 
 struct World {
@@ -201,6 +201,31 @@ fn an_interrupt_stops_the_lessons() {
     let runs = tempfile::tempdir().unwrap();
     let made = ensure(&world.request(), runs.path(), "test", &Silent, &interrupt);
     assert!(matches!(made, Err(Error::Interrupted)));
+}
+
+#[test]
+fn one_that_another_process_makes_is_waited_for_and_made_if_it_is_given_back() {
+    let world = world();
+    let runs = tempfile::tempdir().unwrap();
+    let path = runs.path().join("pretraining").join(format!("{}.claim", world.request().key()));
+    let Turn::Ours(taken) = Claims::default().take(&path).unwrap() else { panic!("taken") };
+    let interrupt = Interrupt::default();
+    let make = || ensure(&world.request(), runs.path(), "test", &Silent, &interrupt).map_err(Box::new);
+    std::thread::scope(|scope| {
+        let maker = scope.spawn(make);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!maker.is_finished());
+        drop(taken);
+        assert!(maker.join().unwrap().unwrap().join("manifest.json").is_file());
+    });
+    std::fs::remove_dir_all(runs.path().join("pretraining")).unwrap();
+    let _taken = Claims::default().take(&path).unwrap();
+    std::thread::scope(|scope| {
+        let maker = scope.spawn(make);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        interrupt.request();
+        assert!(matches!(*maker.join().unwrap().unwrap_err(), Error::Interrupted));
+    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod atomic;
 mod checkpoint;
+mod claims;
 mod ranking;
 mod rescue;
 mod store;

@@ -92,3 +92,50 @@ fn a_finished_run_that_can_be_kept_nowhere_is_said_to_be_lost() {
     );
     assert!(!text.contains("nothing was lost"), "{text}");
 }
+
+/// What another process does while this one runs: it stores the cell that this one could not read.
+struct Neighbour {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Reporter for Neighbour {
+    fn emit(&self, event: Event<'_>) {
+        if matches!(event, Event::Note("x, seed 2 (2 of 2)")) {
+            fs::remove_dir_all(&self.to).unwrap();
+            fs::rename(&self.from, &self.to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_seed_that_failed_here_and_was_stored_by_another_process_is_in_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("x.toml");
+    fs::write(&file, POPULARITY).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let folders = Folders {
+        data: path("data"),
+        runs: path("runs"),
+        reports: path("reports"),
+        baselines: None,
+        rescue: path("tmp"),
+    };
+    let interrupt = Interrupt::default();
+    let run = |seeds: &str, reporter: &dyn Reporter| {
+        let experiment = Experiment::load(&file, &[format!("seeds={seeds}").parse().unwrap()], &[]).unwrap();
+        let options = Options { folders: &folders, keep_going: true, reporter, interrupt: &interrupt };
+        bench::pipeline::run(vec![experiment], options).unwrap().outcomes.remove(0)
+    };
+    run("[1]", &bench::events::Silent);
+    let cell = bench::run::Store::new(path("runs")).list().unwrap().remove(0).path;
+    fs::rename(&cell, path("kept")).unwrap();
+    fs::create_dir(&cell).unwrap();
+    fs::write(cell.join("manifest.json"), "{\"version\": 99}").unwrap();
+    let outcome = run("[1, 2]", &Neighbour { from: path("kept"), to: cell });
+    let Ending::Failed { cells, computed, seed: Some(1), error } = &outcome.ending else { panic!("failed") };
+    assert!(error.to_string().contains("format version 99"), "{error}");
+    let seeds: Vec<u64> = cells.iter().map(|one| one.retrieval.manifest.seed).collect();
+    assert_eq!((seeds, *computed), (vec![1, 2], 1));
+    assert_eq!(outcome.report.unwrap().0.seeds.len(), 2);
+}

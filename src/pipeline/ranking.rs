@@ -42,6 +42,7 @@ pub(super) fn compute(
 ) -> Result<Computed, Error> {
     let Material { experiment, spec, data, retrieval, backbone } = material;
     run::reset_peak_memory();
+    let effort = run::Effort::begin();
     let started = run::now();
     let mut clock = Clock::default();
     let k = retrieval.retrieval.k;
@@ -119,11 +120,13 @@ pub(super) fn compute(
         code: CodeRecord::here(RANKING_STAGE_VERSION),
         machine: Machine::here(rayon::current_num_threads()),
         times: Times { started, finished: run::now(), wall_seconds: clock.seconds },
+        process: effort.finished(),
         peak_memory_bytes: run::peak_memory_bytes(),
         training,
         ranker: Some(ranker),
         limit: None,
         files: BTreeMap::new(),
+        left_out: BTreeMap::new(),
     };
     let audit = audit_record(verbalizer.audit());
     let settings = setting_records(experiment);

@@ -1,6 +1,7 @@
 //! The run store: what is written is read back, and what is damaged is set aside.
 
 mod atomic;
+mod process;
 mod ranking;
 mod rescue;
 mod store;

@@ -10,9 +10,9 @@ use bench::eval::{Metric, MetricKind, Rung};
 use bench::experiment::{Experiment, Loaded};
 use bench::run::{
     AuditRecord, BackboneRecord, Cell, CellKey, CodeRecord, CurvePoint, DatasetRecord, LabelRecord,
-    MANIFEST_VERSION, Machine, Manifest, ProcessRecord, PromptRecord, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION,
-    RankedPart, RankerRecord, RankingCell, Reading, SettingRecord, Store, StoredPart, StoredRanking,
-    StoredRetrieval, Times, sha256_hex,
+    MANIFEST_VERSION, Machine, Manifest, ProcessRecord, PromptRecord, RANKING_STAGE_VERSION,
+    RETRIEVAL_STAGE_VERSION, RankedPart, RankerRecord, RankingCell, Reading, SettingRecord, Store,
+    StoredPart, StoredRanking, StoredRetrieval, Times, sha256_hex,
 };
 use bench::seed::Seed;
 use rand::Rng;

@@ -33,14 +33,15 @@ pub struct Checked {
 pub fn check(path: &Path) -> Result<Checked, Error> {
     let refuse = |what: String| Error::Archive { path: path.to_owned(), what };
     let file = File::open(path).map_err(|error| run::Error::read(path, error))?;
-    let mut zip =
-        ZipArchive::new(io::BufReader::new(file)).map_err(|error| refuse(format!("not a sound zip: {error}")))?;
+    let mut zip = ZipArchive::new(io::BufReader::new(file))
+        .map_err(|error| refuse(format!("not a sound zip: {error}")))?;
     if zip.has_duplicate_names() {
         return Err(refuse("two files of one name; it was not made by bench".to_owned()));
     }
     let (mut found, mut texts) = (BTreeMap::new(), BTreeMap::new());
     for at in 0..zip.len() {
-        let mut entry = zip.by_index(at).map_err(|error| refuse(format!("its file {at} is damaged: {error}")))?;
+        let mut entry =
+            zip.by_index(at).map_err(|error| refuse(format!("its file {at} is damaged: {error}")))?;
         let name = entry.name().map_err(|error| refuse(error.to_string()))?.into_owned();
         if entry.enclosed_name().is_none() || !entry.is_file() {
             return Err(refuse(format!("{name:?} is no file inside it; it was not made by bench")));
@@ -86,7 +87,11 @@ pub fn check(path: &Path) -> Result<Checked, Error> {
 }
 
 /// Files of a cell that are not those of its manifest.
-fn differing(cell: &str, manifest: &Manifest, found: &BTreeMap<String, Result<String, String>>) -> Vec<String> {
+fn differing(
+    cell: &str,
+    manifest: &Manifest,
+    found: &BTreeMap<String, Result<String, String>>,
+) -> Vec<String> {
     let files = manifest.files.iter().filter_map(|(file, record)| {
         let name = format!("{cell}{file}");
         match found.get(&name) {
@@ -107,7 +112,8 @@ fn read(entry: &mut impl Read, keep: bool) -> io::Result<(String, Option<String>
             return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than any such file"));
         }
         let hash = run::sha256_hex(&text);
-        let text = String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let text =
+            String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         return Ok((hash, Some(text)));
     }
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);

@@ -32,7 +32,8 @@ impl Privacy {
         let mut folders = Vec::new();
         for (folder, name) in [(std::env::home_dir(), "~"), (std::env::current_dir().ok(), ".")] {
             let Some(folder) = folder else { continue };
-            folders.extend(folder.canonicalize().ok().map(|real| (real.to_string_lossy().into_owned(), name)));
+            folders
+                .extend(folder.canonicalize().ok().map(|real| (real.to_string_lossy().into_owned(), name)));
             folders.push((folder.to_string_lossy().into_owned(), name));
         }
         let token = crate::backbone::Hub::from_env().ok().and_then(|hub| hub.token);
@@ -62,14 +63,23 @@ impl Privacy {
     pub fn refuse(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let private = |what| Err(Error::Private { name: name.to_owned(), what });
         if self.token.as_ref().is_some_and(|token| token.is_in(bytes) || token.is_in(name.as_bytes())) {
-            return private("it has the token of the hub (HF_TOKEN) in it; remove it there, and make a new token");
+            return private(
+                "it has the token of the hub (HF_TOKEN) in it; remove it there, and make a new token",
+            );
         }
         if looks_like_token(bytes) {
-            return private("it has something in it that looks like a token of the hub (hf_...); remove it there");
+            return private(
+                "it has something in it that looks like a token of the hub (hf_...); remove it there",
+            );
         }
-        let folder = |folder: &str| find(bytes, folder.as_bytes(), 0).is_some() || find(name.as_bytes(), folder.as_bytes(), 0).is_some();
+        let folder = |folder: &str| {
+            find(bytes, folder.as_bytes(), 0).is_some()
+                || find(name.as_bytes(), folder.as_bytes(), 0).is_some()
+        };
         if self.folders.iter().any(|(path, _)| folder(path)) {
-            return private("it names the home folder or the working folder of whoever made it; take a path without them");
+            return private(
+                "it names the home folder or the working folder of whoever made it; take a path without them",
+            );
         }
         Ok(())
     }
@@ -109,7 +119,8 @@ fn without_users(text: &str, homes: &str) -> String {
         let name = &rest[at + homes.len()..];
         let end = name.find(|c: char| !c.is_alphanumeric() && !"._-".contains(c)).unwrap_or(name.len());
         let before = rest[..at].chars().next_back();
-        let whole = !before.is_some_and(|c| c.is_alphanumeric() || "._-~".contains(c)) || homes.contains('\\');
+        let whole =
+            !before.is_some_and(|c| c.is_alphanumeric() || "._-~".contains(c)) || homes.contains('\\');
         if whole && end > 0 {
             clean.push_str(&rest[..at]);
             clean.push('~');

@@ -304,6 +304,9 @@ pub struct BundleArgs {
     /// The archive to write
     #[arg(short, long, value_name = "FILE", required_unless_present = "check", conflicts_with = "check")]
     pub output: Option<PathBuf>,
+    /// Pack a report over several experiments too: a folder of reports by its name, such as summary
+    #[arg(long, value_name = "NAME", conflicts_with = "check")]
+    pub summary: Option<String>,
     /// Pack weights and adapters too
     #[arg(long, conflicts_with = "check")]
     pub weights: bool,

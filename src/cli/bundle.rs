@@ -28,8 +28,14 @@ pub fn bundle(args: &BundleArgs, common: &Common, out: &mut Output) -> Result<Ex
     };
     let reporter = progress::reporter(common);
     let (folders, privacy) = (run::folders(common), Privacy::here());
-    let wanted =
-        Bundle { experiments, reports, weights: args.weights, folders: &folders, privacy: &privacy };
+    let wanted = Bundle {
+        experiments,
+        reports,
+        summary: args.summary.clone(),
+        weights: args.weights,
+        folders: &folders,
+        privacy: &privacy,
+    };
     let gathered = pipeline::gather(wanted, reporter.as_ref())?;
     if !gathered.rewritten.is_empty() {
         out.say(&format!("private folders were written otherwise in {}", gathered.rewritten.join(", ")))?;

@@ -38,7 +38,9 @@ pub fn clean(args: &CleanArgs, common: &Common, out: &mut Output) -> Result<Exit
                 removed += 1;
                 freed += one.bytes;
             }
-            Ok(false) => out.say(&format!("{}: gone, or in work by now; left alone", one.path().display()))?,
+            Ok(false) => {
+                out.say(&format!("{}: gone, or in work by now; left alone", one.path().display()))?
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 exit = failure.exit;
@@ -46,7 +48,11 @@ pub fn clean(args: &CleanArgs, common: &Common, out: &mut Output) -> Result<Exit
             }
         }
     }
-    out.print(&format!("removed {}, {}", count(removed, "entry").replace("entrys", "entries"), bytes(freed)))?;
+    out.print(&format!(
+        "removed {}, {}",
+        count(removed, "entry").replace("entrys", "entries"),
+        bytes(freed)
+    ))?;
     Ok(exit)
 }
 

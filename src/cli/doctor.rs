@@ -78,7 +78,8 @@ fn program(found: &mut Findings) {
         ("pretraining", crate::pretrain::PRETRAIN_STAGE_VERSION),
         ("imported", run::IMPORTED_STAGE_VERSION),
     ];
-    let versions: Vec<String> = versions.iter().map(|(stage, version)| format!("{stage} {version}")).collect();
+    let versions: Vec<String> =
+        versions.iter().map(|(stage, version)| format!("{stage} {version}")).collect();
     found.ok("versions", format!("manifest {MANIFEST_VERSION}, {}", versions.join(", ")));
 }
 
@@ -91,17 +92,18 @@ fn machine(found: &mut Findings) {
         found.ok("processor", processor);
     }
     let problem = match std::thread::available_parallelism() {
-        Ok(most) if threads > most.get() => {
-            Some(format!("this process may use {most}: more threads than that wait for each other; set --threads {most}"))
-        }
+        Ok(most) if threads > most.get() => Some(format!(
+            "this process may use {most}: more threads than that wait for each other; set --threads {most}"
+        )),
         _ => None,
     };
     let of = processors.map_or_else(String::new, |n| format!(" of {n} processors"));
     // A script that reads one number finds it.
     let value = if problem.is_some() { format!("{threads}{of}") } else { threads.to_string() };
     found.tell("threads", value, problem.as_deref());
-    let problem = (instruction_set() == InstructionSet::Portable)
-        .then_some("results are the same, but slower; run on a processor with AVX2 or AVX-512, or unset BENCH_SIMD");
+    let problem = (instruction_set() == InstructionSet::Portable).then_some(
+        "results are the same, but slower; run on a processor with AVX2 or AVX-512, or unset BENCH_SIMD",
+    );
     found.tell("instruction set", format!("{:?} (of {})", instruction_set(), run::cpu_features()), problem);
     found.ok("matrix speed", format!("{:.0} GFLOP/s", pipeline::matrix_speed() / 1e9));
     if let Some((total, available)) = run::memory() {
@@ -155,7 +157,10 @@ fn data(common: &Common, found: &mut Findings) {
         match missing(upstream, &common.data_dir).as_slice() {
             [] => found.ok(upstream.name, "present"),
             names => {
-                found.warn(upstream.name, format!("missing {}; bench fetch {}", names.join(", "), upstream.name));
+                found.warn(
+                    upstream.name,
+                    format!("missing {}; bench fetch {}", names.join(", "), upstream.name),
+                );
             }
         }
     }
@@ -217,7 +222,10 @@ fn store(common: &Common, found: &mut Findings) {
     if !removable.is_empty() {
         let size: u64 = removable.iter().map(|one| one.bytes).sum();
         let (n, size) = (removable.len(), bytes(size));
-        found.warn("store", format!("{n} damaged, left over or out of date, {size}; `bench clean` shows them"));
+        found.warn(
+            "store",
+            format!("{n} damaged, left over or out of date, {size}; `bench clean` shows them"),
+        );
     }
     for claim in stale {
         found.warn(

@@ -23,7 +23,8 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
     }
     out.print(&table.trim_fmt())?;
     out.print(&totals(&planned))?;
-    let told: Vec<String> = planned.iter().flat_map(stored_cells).chain(planned.iter().flat_map(reasons)).collect();
+    let told: Vec<String> =
+        planned.iter().flat_map(stored_cells).chain(planned.iter().flat_map(reasons)).collect();
     if !told.is_empty() {
         out.say(&format!("\n{}", told.join("\n")))?;
     }
@@ -70,7 +71,11 @@ fn reasons(Planned { experiment, misses, .. }: &Planned) -> Vec<String> {
                 let more = differs.len().saturating_sub(MOST_SETTINGS);
                 let more = if more > 0 { format!("; and {more} more") } else { String::new() };
                 let listed: Vec<String> = differs.iter().take(MOST_SETTINGS).map(differ).collect();
-                format!("the nearest stored cell is {cell} of {}: {}{more}", experiments.join(", "), listed.join("; "))
+                format!(
+                    "the nearest stored cell is {cell} of {}: {}{more}",
+                    experiments.join(", "),
+                    listed.join("; ")
+                )
             }
         };
         match grouped.iter_mut().find(|(of, known, _)| of == stage && *known == why) {

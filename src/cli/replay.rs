@@ -19,8 +19,7 @@ pub fn replay(args: &ReplayArgs, common: &Common, out: &mut Output) -> Result<Ex
     let reporter = progress::reporter(common);
     let interrupt = interrupt::listen(&reporter);
     let folders = run::folders(common);
-    let replay =
-        Replay::open(&args.folder, (args.all, &args.overrides), &folders, reporter.as_ref())?;
+    let replay = Replay::open(&args.folder, (args.all, &args.overrides), &folders, reporter.as_ref())?;
     out.say(&format!("{}: {}", args.folder.display(), replay.what()))?;
     out.say(&changes(replay.changes(), out))?;
     let temporary = match &args.keep {
@@ -34,12 +33,8 @@ pub fn replay(args: &ReplayArgs, common: &Common, out: &mut Output) -> Result<Ex
     };
     pipeline::check_empty(place)?;
     let folders = Folders { runs: place.join("runs"), reports: place.join("reports"), ..folders };
-    let options = Options {
-        folders: &folders,
-        keep_going: false,
-        reporter: reporter.as_ref(),
-        interrupt: &interrupt,
-    };
+    let options =
+        Options { folders: &folders, keep_going: false, reporter: reporter.as_ref(), interrupt: &interrupt };
     let replayed = replay.run(options)?;
     for line in &replayed.same {
         out.say(&format!("same: {line}"))?;

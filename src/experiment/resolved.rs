@@ -84,7 +84,9 @@ impl Resolved {
     pub fn to_toml(&self) -> String {
         let origins: Vec<String> = self.settings.iter().map(|setting| setting.origin.to_string()).collect();
         let settings = self.settings.iter().zip(&origins);
-        settings_toml(settings.map(|(Setting { key, value, .. }, origin)| (key.as_str(), value, origin.as_str())))
+        settings_toml(
+            settings.map(|(Setting { key, value, .. }, origin)| (key.as_str(), value, origin.as_str())),
+        )
     }
 
     /// The settings and their origins as JSON: a list of `{key, value, origin}`.

@@ -27,6 +27,8 @@ pub struct Bundle<'a> {
     pub experiments: Vec<Experiment>,
     /// Folders of reports, whose cells are taken by their keys.
     pub reports: Vec<PathBuf>,
+    /// The name of a report over several experiments that is packed as it is.
+    pub summary: Option<String>,
     /// Whether weights are packed too.
     pub weights: bool,
     /// Where things are.
@@ -59,17 +61,32 @@ struct Packed {
 /// Gather the files of a bundle. Nothing is computed and nothing written.
 ///
 /// # Errors
-/// If nothing is stored of one of the experiments, or something cannot be read.
+/// If nothing is stored of any of the experiments, or something cannot be read. One of several of which nothing is stored is left out, with a
+/// warning.
 pub fn gather(wanted: Bundle<'_>, reporter: &dyn Reporter) -> Result<Gathered, Error> {
-    let Bundle { experiments, reports, weights, folders, privacy } = wanted;
-    let mut all = Vec::new();
+    let Bundle { experiments, reports, summary, weights, folders, privacy } = wanted;
+    let (mut all, mut absent) = (Vec::new(), Vec::new());
     for (job, finished) in stored_seeds(experiments, folders, reporter)? {
-        all.push(of_experiment(&job.experiment, &finished?, folders)?);
+        match of_experiment(&job.experiment, &finished?, folders) {
+            Ok(packed) => all.push(packed),
+            Err(error) => absent.push(error),
+        }
     }
     for folder in reports {
         all.push(of_report(&folder)?);
     }
-    let mut gathering = Gathering { privacy, contents: Contents::new(), rewritten: BTreeSet::new(), left_out: BTreeMap::new() };
+    if all.is_empty() && !absent.is_empty() {
+        return Err(absent.swap_remove(0));
+    }
+    for error in absent {
+        reporter.emit(Event::Warning(&format!("{error}; it is left out")));
+    }
+    let mut gathering = Gathering {
+        privacy,
+        contents: Contents::new(),
+        rewritten: BTreeSet::new(),
+        left_out: BTreeMap::new(),
+    };
     gathering.typed(all.iter().flat_map(|one| &one.typed))?;
     for Packed { name, settings, report, .. } in &all {
         let values = settings.iter().filter(|setting| !setting.key.contains(' '));
@@ -85,6 +102,15 @@ pub fn gather(wanted: Bundle<'_>, reporter: &dyn Reporter) -> Result<Gathered, E
                 report.display()
             )));
         }
+    }
+    if let Some(name) = summary {
+        let folder = folders.reports.join(&name);
+        let inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
+        if !inside || !folder.join(format!("{name}.json")).is_file() {
+            let what = "no report over several experiments; `bench report FILES` makes it".to_owned();
+            return Err(Error::Bundle { path: folder, what });
+        }
+        gathering.report(&folder, &format!("reports/{name}"))?;
     }
     let cells: BTreeSet<&(&str, String)> = all.iter().flat_map(|one| &one.cells).collect();
     for (stage, key) in &cells {
@@ -203,10 +229,11 @@ impl Gathering<'_> {
         let above = first.ancestors().find(|folder| shared(folder)).unwrap_or(Path::new(""));
         for (path, named) in &files {
             let bytes = fs::read(path).map_err(|error| run::Error::read(named, error))?;
-            let inside = path.strip_prefix(above).unwrap_or(path).components().filter_map(|part| match part {
-                Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
-                _ => None,
-            });
+            let inside =
+                path.strip_prefix(above).unwrap_or(path).components().filter_map(|part| match part {
+                    Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+                    _ => None,
+                });
             let inside: Vec<String> = inside.collect();
             self.add(format!("experiments/typed/{}", inside.join("/")), bytes);
         }
@@ -226,7 +253,8 @@ impl Gathering<'_> {
             for entry in entries {
                 let path = entry.map_err(|error| run::Error::read(&place, error))?.path();
                 let ours = path.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known));
-                let Some(file) = path.file_name().and_then(|file| file.to_str()).filter(|_| ours && path.is_file())
+                let Some(file) =
+                    path.file_name().and_then(|file| file.to_str()).filter(|_| ours && path.is_file())
                 else {
                     continue;
                 };
@@ -251,7 +279,10 @@ impl Gathering<'_> {
             }
             let path = cell.folder().join(file);
             let missing = || {
-                let gone = std::io::Error::new(std::io::ErrorKind::NotFound, "missing, though the manifest names it");
+                let gone = std::io::Error::new(
+                    std::io::ErrorKind::NotFound,
+                    "missing, though the manifest names it",
+                );
                 run::Error::read(&path, gone)
             };
             let bytes = cell.file(file)?.ok_or_else(missing)?;
@@ -289,7 +320,9 @@ impl Gathering<'_> {
         let entries = fs::read_dir(folder).map_err(|error| run::Error::read(folder, error))?;
         for entry in entries {
             let path = entry.map_err(|error| run::Error::read(folder, error))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".toml")) else {
+            let Some(name) =
+                path.file_name().and_then(|name| name.to_str()).filter(|name| name.ends_with(".toml"))
+            else {
                 continue;
             };
             let bytes = fs::read(&path).map_err(|error| run::Error::read(&path, error))?;

@@ -56,7 +56,9 @@ impl fmt::Display for Why {
             Self::SetAside => f.write_str("damaged, set aside"),
             Self::Damaged => f.write_str("damaged"),
             Self::Temporary => f.write_str("left over by a run that was killed"),
-            Self::Older { found, current } => write!(f, "version {found} of its stage; this bench has {current}"),
+            Self::Older { found, current } => {
+                write!(f, "version {found} of its stage; this bench has {current}")
+            }
             Self::Done => f.write_str("its cell is complete"),
             Self::NotNeeded => f.write_str("not needed by the experiments named"),
         }

@@ -13,8 +13,8 @@ use super::{Error, Folders, Job, Located, Need, Prepared, State, ranking_key, re
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
 use crate::run::{
-    Cell, CellKey, Glance, Manifest, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, RankingCell, SettingRecord,
-    Stage, Store,
+    Cell, CellKey, Glance, Manifest, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, RankingCell,
+    SettingRecord, Stage, Store,
 };
 use crate::seed::Seed;
 

@@ -12,9 +12,7 @@ use crate::events::{Interrupt, Reporter};
 use crate::experiment::{Experiment, Override, SecondStage};
 use crate::pretrain::PretrainedCell;
 use crate::report::{RESULTS, Report, read_results};
-use crate::run::{
-    CONFIG, Cell, CellKey, Manifest, Opened, RankingCell, SettingRecord, Stage, Store, atomic,
-};
+use crate::run::{CONFIG, Cell, CellKey, Manifest, Opened, RankingCell, SettingRecord, Stage, Store, atomic};
 
 pub use cells::Difference;
 pub use origin::Change;
@@ -78,7 +76,8 @@ impl Replay {
                 path: path.clone(),
                 what: format!("the stored settings are not those of this version: {problems}"),
             })?;
-        let mut replay = Self { folder: folder.to_owned(), original, experiment, store, all, changes: Vec::new() };
+        let mut replay =
+            Self { folder: folder.to_owned(), original, experiment, store, all, changes: Vec::new() };
         let job = prepare(vec![replay.experiment.clone()], &folders.data, reporter).into_iter().next();
         let job = job.ok_or_else(|| replay.refused("no experiment"))?;
         replay.changes = replay.look(&job)?;
@@ -153,7 +152,9 @@ impl Replay {
         // The key is a hash of everything that the result depends on.
         for (seed, stage, stored) in &facts.keys {
             let Some(seed) = self.experiment.seeds.iter().find(|known| known.get() == *seed) else {
-                return Err(self.refused(format!("the stored settings do not have the seed {seed} of a stored run")));
+                return Err(
+                    self.refused(format!("the stored settings do not have the seed {seed} of a stored run"))
+                );
             };
             let first = retrieval_key(&self.experiment, data, *seed);
             let here = match (&job.backbone, *stage == RankingCell::NAME) {
@@ -314,7 +315,9 @@ fn read(folder: &Path, folders: &Folders) -> Result<(Original, Vec<SettingRecord
         }
         other => return Err(refused(format!("a cell of {other}, which was not computed by bench"))),
     }
-    let bytes = cell.file(CONFIG)?.ok_or_else(|| refused(format!("it has no {CONFIG}, so its settings are not known")))?;
+    let bytes = cell
+        .file(CONFIG)?
+        .ok_or_else(|| refused(format!("it has no {CONFIG}, so its settings are not known")))?;
     let settings = serde_json::from_slice(&bytes)
         .map_err(|error| refused(format!("its {CONFIG} is not what it should be: {error}")))?;
     Ok((Original::Cell(Box::new(cell)), settings, store))

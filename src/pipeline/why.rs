@@ -65,7 +65,10 @@ impl Shelf {
 
     /// Why a cell is not there. What cannot be read is not looked at.
     pub fn why(&self, wanted: &Wanted<'_>) -> Miss {
-        let of_stage = self.known.get(wanted.stage).map(|cells| cells.get_or_init(|| read(&self.root.join(wanted.stage))));
+        let of_stage = self
+            .known
+            .get(wanted.stage)
+            .map(|cells| cells.get_or_init(|| read(&self.root.join(wanted.stage))));
         let same_data = |known: &&Known| known.manifest.dataset.name == wanted.dataset.name;
         let cells = of_stage.into_iter().flatten().filter(same_data);
         let here = deciding(wanted.settings, wanted.backbone.is_some());
@@ -114,7 +117,8 @@ fn differing(
         data.sources.iter().map(|file| format!("{} {:.12}", file.name, file.sha256)).collect()
     };
     let same_files = |a: &DatasetRecord, b: &DatasetRecord| {
-        a.sources.len() == b.sources.len() && a.sources.iter().zip(&b.sources).all(|(a, b)| a.sha256 == b.sha256)
+        a.sources.len() == b.sources.len()
+            && a.sources.iter().zip(&b.sources).all(|(a, b)| a.sha256 == b.sha256)
     };
     let same_data = same_files(&manifest.dataset, wanted.dataset);
     let identity = manifest.ranker.as_ref().map(|ranker| ranker.backbone.identity.as_str());

@@ -182,7 +182,8 @@ pub fn pretrain(
     let mut course = catalogue::Catalogue { teacher: &teacher };
     let mut rng = seed.stream("pretrain/lessons");
     let curve = train::teach(&mut model, &mut course, &schedule, &mut rng, reporter, interrupt)?;
-    let manifest = manifest(request, experiment, &config, &curve, (started, clock.elapsed().as_secs_f64(), effort));
+    let manifest =
+        manifest(request, experiment, &config, &curve, (started, clock.elapsed().as_secs_f64(), effort));
     Ok(PretrainedCell {
         manifest,
         config: config.to_json().into_bytes(),

@@ -14,8 +14,8 @@ use crate::eval::{
     paper_metrics, two_level_of,
 };
 use crate::run::{
-    AuditRecord, BackboneRecord, Cell, CodeRecord, CurvePoint, Machine, ProcessRecord, PromptRecord, RankedPart,
-    RankerRecord, RankingCell, StoredPart, Times, TrainingRecord,
+    AuditRecord, BackboneRecord, Cell, CodeRecord, CurvePoint, Machine, ProcessRecord, PromptRecord,
+    RankedPart, RankerRecord, RankingCell, StoredPart, Times, TrainingRecord,
 };
 
 /// All that a report says of a ranker.

@@ -9,7 +9,8 @@ const HIDDEN: &str = "***";
 #[must_use]
 pub fn command_line() -> String {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let tokens = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].into_iter().filter_map(|name| std::env::var(name).ok());
+    let tokens =
+        ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].into_iter().filter_map(|name| std::env::var(name).ok());
     let tokens: Vec<String> = tokens.filter(|token| token.trim().len() >= 4).collect();
     shown_command(words, &tokens)
 }
@@ -21,7 +22,7 @@ pub fn shown_command(words: impl IntoIterator<Item = String>, secrets: &[String]
     for (at, word) in words.into_iter().enumerate() {
         let word: String = word.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
         let word = if at == 0 { last(&word) } else { argument(&word, secrets) };
-        let plain = |c: char| c.is_alphanumeric() || "-_./=:,@+*~".contains(c);
+        let plain = |c: char| c.is_alphanumeric() || "-_./=:,@+".contains(c);
         let quoted = word.is_empty() || !word.chars().all(plain);
         shown.push(if quoted { format!("'{}'", word.replace('\'', "'\\''")) } else { word });
     }
@@ -53,7 +54,8 @@ fn path(word: &str) -> String {
         return format!("{scheme}://{after}{}", &rest[host.len()..]);
     }
     let bytes = word.trim_start_matches(['"', '\'']).as_bytes();
-    let drive = bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && b"/\\".contains(&bytes[2]);
+    let drive =
+        bytes.len() > 2 && bytes[0].is_ascii_alphabetic() && bytes[1] == b':' && b"/\\".contains(&bytes[2]);
     let absolute = drive || bytes.first().is_some_and(|first| b"/\\~".contains(first));
     if absolute { last(word) } else { word.to_owned() }
 }

@@ -36,7 +36,8 @@ impl Counter {
         else {
             return 0;
         };
-        let used = if now >= self.last { now - self.last } else { now + self.range.saturating_sub(self.last) };
+        let used =
+            if now >= self.last { now - self.last } else { now + self.range.saturating_sub(self.last) };
         self.last = now;
         used
     }
@@ -53,7 +54,8 @@ impl EnergyCounters {
     /// The counters below `root`, read for the first time; `None` where there are none that can be read.
     #[must_use]
     pub fn open(root: &Path) -> Option<Self> {
-        let mut zones: Vec<PathBuf> = fs::read_dir(root).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let mut zones: Vec<PathBuf> =
+            fs::read_dir(root).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
         zones.sort();
         // Cores are a part of their package; memory is none of it.
         let counts = |zone: &PathBuf| {
@@ -63,8 +65,11 @@ impl EnergyCounters {
         };
         // The same counters are there a second time, for programs that read them by memory (intel-rapl-mmio).
         let doubled = |zone: &PathBuf| zone.to_string_lossy().contains("-mmio");
-        let counters: Vec<Counter> =
-            zones.iter().filter(|zone| counts(zone) && !doubled(zone)).filter_map(|zone| Counter::open(zone)).collect();
+        let counters: Vec<Counter> = zones
+            .iter()
+            .filter(|zone| counts(zone) && !doubled(zone))
+            .filter_map(|zone| Counter::open(zone))
+            .collect();
         if counters.is_empty() { None } else { Some(Self { counters, microjoules: 0 }) }
     }
 

@@ -37,7 +37,9 @@ impl Machine {
             let of = |line: &str| Some(line.strip_prefix(name)?.trim().strip_prefix(':')?.trim().to_owned());
             text.lines().filter_map(of).collect::<Vec<String>>()
         };
-        let named = |text: &String| ["model name", "Model", "Processor"].iter().find_map(|name| field(text, name).pop());
+        let named = |text: &String| {
+            ["model name", "Model", "Processor"].iter().find_map(|name| field(text, name).pop())
+        };
         let counted = processors.as_ref().map(|text| field(text, "processor").len()).filter(|n| *n > 0);
         Self {
             platform,

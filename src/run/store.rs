@@ -365,7 +365,8 @@ pub fn reseal(
     let mut value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let fields = value.as_object_mut().ok_or("not a manifest")?;
     for (name, bytes) in changed {
-        let file = fields.get_mut("files").and_then(|files| files.get_mut(name)).ok_or("names no such file")?;
+        let file =
+            fields.get_mut("files").and_then(|files| files.get_mut(name)).ok_or("names no such file")?;
         *file = serde_json::to_value(record(bytes)).map_err(|error| error.to_string())?;
     }
     for name in left_out {

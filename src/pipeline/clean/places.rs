@@ -74,7 +74,8 @@ impl Place {
 
     /// Whether it is a temporary file or folder in which somebody may be writing now, with a claim or without.
     pub fn is_young(&self) -> bool {
-        self.kind == Kind::Temporary && (is_recent(&self.path) || inside(&self.path).iter().any(|path| is_recent(path)))
+        self.kind == Kind::Temporary
+            && (is_recent(&self.path) || inside(&self.path).iter().any(|path| is_recent(path)))
     }
 }
 
@@ -125,6 +126,8 @@ fn inside(folder: &Path) -> Vec<PathBuf> {
 
 /// Bytes of a file, or of all files below a folder.
 pub(super) fn size(path: &Path) -> u64 {
-    let of = |path: &Path| fs::symlink_metadata(path).map_or(0, |found| if found.is_file() { found.len() } else { 0 });
+    let of = |path: &Path| {
+        fs::symlink_metadata(path).map_or(0, |found| if found.is_file() { found.len() } else { 0 })
+    };
     of(path) + inside(path).iter().map(|path| of(path)).sum::<u64>()
 }

@@ -8,7 +8,8 @@ use super::tree::Tree;
 use crate::experiment::Experiment;
 use crate::report::{self, Report, thousands};
 use crate::run::{
-    Cell, CurvePoint, Manifest, Opened, RankedPart, RankingCell, Reading, Stage, StoredPart, TrainingRecord, is_weights,
+    Cell, CurvePoint, Manifest, Opened, RankedPart, RankingCell, Reading, Stage, StoredPart, TrainingRecord,
+    is_weights,
 };
 
 /// Something that a replay gave otherwise.
@@ -41,7 +42,13 @@ impl Compared {
         self.same.push(format!("seed {seed}: {what} were not compared: their cell is not in the store"));
     }
 
-    fn push(&mut self, what: String, stored: impl Display, replayed: impl Display, extent: impl Into<String>) {
+    fn push(
+        &mut self,
+        what: String,
+        stored: impl Display,
+        replayed: impl Display,
+        extent: impl Into<String>,
+    ) {
         let (stored, replayed) = (stored.to_string(), replayed.to_string());
         self.differences.push(Difference { what, stored, replayed, extent: extent.into() });
     }
@@ -66,7 +73,8 @@ impl Compared {
             .zip(replayed.chunks(row))
             .filter(|(a, b)| a.iter().zip(*b).any(differs))
             .count();
-        let extent = format!("{} of {} users", thousands(users as u64), thousands((stored.len() / row) as u64));
+        let extent =
+            format!("{} of {} users", thousands(users as u64), thousands((stored.len() / row) as u64));
         let place = format!("{what}, user {} (counted from 0)", first / row);
         self.push(place, stored[first], replayed[first], extent);
     }
@@ -134,9 +142,19 @@ impl Compared {
         }
         if old.audit != replayed.audit {
             let show = |audit: &crate::run::AuditRecord| {
-                format!("{}, {} labels, tokenizer {:.16}", audit.read_out, audit.labels.len(), audit.tokenizer)
+                format!(
+                    "{}, {} labels, tokenizer {:.16}",
+                    audit.read_out,
+                    audit.labels.len(),
+                    audit.tokenizer
+                )
             };
-            self.push(format!("seed {seed}: audit of the letters"), show(&old.audit), show(&replayed.audit), "");
+            self.push(
+                format!("seed {seed}: audit of the letters"),
+                show(&old.audit),
+                show(&replayed.audit),
+                "",
+            );
         }
         self.records(seed, (&old.manifest, &replayed.manifest), (&old.curve, &replayed.curve));
         self.prompts(seed, &old.manifest, &replayed.manifest);
@@ -171,11 +189,18 @@ impl Compared {
     }
 
     /// How training went.
-    fn records(&mut self, seed: u64, (a, b): (&Manifest, &Manifest), (old, new): (&[CurvePoint], &[CurvePoint])) {
+    fn records(
+        &mut self,
+        seed: u64,
+        (a, b): (&Manifest, &Manifest),
+        (old, new): (&[CurvePoint], &[CurvePoint]),
+    ) {
         if a.training != b.training {
             let show = |training: &Option<TrainingRecord>| match training {
                 None => "none".to_owned(),
-                Some(t) => format!("{} {} at step {} of {}", t.selected_by, t.best_metric, t.best_step, t.steps),
+                Some(t) => {
+                    format!("{} {} at step {} of {}", t.selected_by, t.best_metric, t.best_step, t.steps)
+                }
             };
             self.push(format!("seed {seed}: training"), show(&a.training), show(&b.training), "");
         }
@@ -262,7 +287,8 @@ impl Compared {
             }
             Finished { retrieval: replayed.retrieval.clone(), ranking: Some(ranking) }
         };
-        let report = |finished: &Finished| build_report(experiment, std::slice::from_ref(finished), &[], None);
+        let report =
+            |finished: &Finished| build_report(experiment, std::slice::from_ref(finished), &[], None);
         self.reports(&report(&old)?, &report(replayed)?)
     }
 
@@ -280,7 +306,8 @@ impl Compared {
         let tree = Tree::compare(&json(stored)?, &json(replayed)?);
         if tree.differences.is_empty() {
             let (all, metrics) = (thousands(tree.values), thousands(tree.metrics));
-            self.same.push(format!("{all} values of the report, {metrics} of them metrics, to the last digit"));
+            self.same
+                .push(format!("{all} values of the report, {metrics} of them metrics, to the last digit"));
         }
         self.differences.extend(tree.differences);
         Ok(())

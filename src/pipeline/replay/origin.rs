@@ -79,7 +79,9 @@ impl Facts {
             let found = here.sources.iter().find(|file| file.name == stored.name);
             let found = found.map_or_else(
                 || "there is no such file".to_owned(),
-                |file| format!("the file here has {} bytes and SHA-256 {}", thousands(file.bytes), file.sha256),
+                |file| {
+                    format!("the file here has {} bytes and SHA-256 {}", thousands(file.bytes), file.sha256)
+                },
             );
             return Err(format!(
                 "its data are not here: {} of {name} was read with {} bytes and SHA-256 {}, but {found}; bring the file that was \
@@ -112,7 +114,11 @@ impl Facts {
             self.code.iter().map(|(_, code)| of(code)).collect()
         };
         let here = CodeRecord::here(0);
-        hold("bench".to_owned(), code(&|code| code.version.clone()), here.version);
+        hold("bench".to_owned(), code(&|code| code.version.clone()), here.version.clone());
+        let build = |code: &CodeRecord| -> String {
+            code.executable_sha256.as_deref().and_then(|hash| hash.get(..16)).unwrap_or_default().to_owned()
+        };
+        hold("program (SHA-256)".to_owned(), code(&build), build(&here));
         for (stage, version) in
             [(Cell::NAME, RETRIEVAL_STAGE_VERSION), (RankingCell::NAME, RANKING_STAGE_VERSION)]
         {
@@ -120,11 +126,12 @@ impl Facts {
             let stored = of.map(|(_, code)| code.stage_version.to_string()).collect();
             hold(format!("version of the stage {stage}"), stored, version.to_string());
         }
-        let machine = |of: &dyn Fn(&Machine) -> String| -> BTreeSet<String> {
-            self.machines.iter().map(of).collect()
-        };
+        let machine =
+            |of: &dyn Fn(&Machine) -> String| -> BTreeSet<String> { self.machines.iter().map(of).collect() };
         let here = Machine::here(rayon::current_num_threads());
         hold("platform".to_owned(), machine(&|m| m.platform.clone()), here.platform.clone());
+        let processor = |machine: &Machine| machine.processor.clone().unwrap_or_default();
+        hold("processor".to_owned(), machine(&processor), processor(&here));
         hold("instruction sets".to_owned(), machine(&|m| m.cpu_features.clone()), here.cpu_features.clone());
         hold("threads".to_owned(), machine(&|m| m.threads.to_string()), here.threads.to_string());
         let split = |data: &DatasetRecord| data.split_fingerprint.get(..16).unwrap_or_default().to_owned();
@@ -132,4 +139,3 @@ impl Facts {
         changes
     }
 }
-

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::Difference;
 
-/// Fields that tell when, where, by whom and for how long, or what others published; not what came out.
-const CIRCUMSTANCES: [&str; 15] = [
+/// Fields that tell when, where, from what (whose content is compared before) and for how long, or what others published; not what came out.
+const CIRCUMSTANCES: [&str; 17] = [
+    "backbone",
     "bench",
     "code",
     "comparisons",
@@ -21,10 +22,12 @@ const CIRCUMSTANCES: [&str; 15] = [
     "times",
     "wall_seconds",
     "warnings",
+    "what",
 ];
 
-/// What names an entry of a list.
-const NAMES: [&str; 6] = ["seed", "metric", "rung", "read_out", "method", "label"];
+/// What names an entry of a list: a number, or words.
+const NUMBERS: [&str; 2] = ["seed", "step"];
+const WORDS: [&str; 5] = ["metric", "rung", "read_out", "method", "label"];
 
 /// What a comparison found.
 #[derive(Default)]
@@ -55,7 +58,11 @@ impl Tree {
             }
             (Value::Array(items), Some(Value::Array(others))) => {
                 if items.len() != others.len() {
-                    return self.push(path, format!("{} entries", items.len()), format!("{} entries", others.len()));
+                    return self.push(
+                        path,
+                        format!("{} entries", items.len()),
+                        format!("{} entries", others.len()),
+                    );
                 }
                 for (at, (item, other)) in items.iter().zip(others).enumerate() {
                     self.walk(&format!("{path}[{}]", name(item, at)), item, Some(other));
@@ -90,14 +97,9 @@ fn join(path: &str, name: &str) -> String {
 
 /// What an entry of a list is called: by what it is of, else by its place.
 fn name(item: &Value, at: usize) -> String {
-    let found: Vec<String> = NAMES
-        .iter()
-        .filter_map(|field| match item.get(field)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        })
-        .collect();
+    let numbers = NUMBERS.iter().filter_map(|field| Some(item.get(field)?.as_u64()?.to_string()));
+    let words = WORDS.iter().filter_map(|field| Some(item.get(field)?.as_str()?.to_owned()));
+    let found: Vec<String> = numbers.chain(words).collect();
     if found.is_empty() { at.to_string() } else { found.join(" ") }
 }
 

@@ -112,7 +112,8 @@ fn circumstances(report: &Report) -> Vec<(&'static str, String)> {
     let ranked = || report.ranker.iter().flat_map(|ranker| &ranker.seeds);
     let machines = || report.seeds.iter().map(|seed| &seed.machine).chain(ranked().map(|seed| &seed.machine));
     let codes = report.seeds.iter().map(|seed| &seed.code).chain(ranked().map(|seed| &seed.code));
-    let processes = || report.seeds.iter().map(|seed| &seed.process).chain(ranked().map(|seed| &seed.process));
+    let processes =
+        || report.seeds.iter().map(|seed| &seed.process).chain(ranked().map(|seed| &seed.process));
     let join = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
     let hardware = machines().filter_map(|machine| {
         let name = machine.processor.clone()?;
@@ -127,11 +128,18 @@ fn circumstances(report: &Report) -> Vec<(&'static str, String)> {
         ("processor", join(hardware.collect())),
         ("system", join(machines().filter_map(|machine| machine.system.clone()).collect())),
         ("program (SHA-256)", join(codes.filter_map(|code| code.executable_sha256.clone()).collect())),
-        ("resumed from checkpoints", if resumed > 0 { format!("{resumed} times in all") } else { String::new() }),
+        (
+            "resumed from checkpoints",
+            if resumed > 0 { format!("{resumed} times in all") } else { String::new() },
+        ),
         (
             "energy of the processor",
             if told > 0 {
-                format!("{:.1} kJ in all, for {told} of {} cells", energy.iter().sum::<f64>() / 1e3, processes().count())
+                format!(
+                    "{:.1} kJ in all, for {told} of {} cells",
+                    energy.iter().sum::<f64>() / 1e3,
+                    processes().count()
+                )
             } else {
                 String::new()
             },
@@ -158,7 +166,8 @@ pub(super) fn provenance(report: &Report) -> Section {
         ("threads".to_owned(), distinct(&|seed| seed.machine.threads.to_string())),
         ("instruction sets".to_owned(), distinct(&|seed| seed.machine.cpu_features.clone())),
     ];
-    entries.extend(circumstances(report).into_iter().map(|(name, value)| (name.to_owned(), Prose::from(value))));
+    entries
+        .extend(circumstances(report).into_iter().map(|(name, value)| (name.to_owned(), Prose::from(value))));
     for source in &report.dataset.ours.sources {
         let value =
             Prose::new(format!("{} bytes, SHA-256 ", thousands(source.bytes))).code(source.sha256.clone());

@@ -46,7 +46,11 @@ fn a_bundle_has_what_a_reader_needs_and_the_same_bytes_each_time() {
     let place = Place::tiny();
     place.run(&["tiny.toml"]).succeeds();
     let ran = place.run(&["bundle", "tiny.toml", "-o", "paper.zip"]).succeeds();
-    assert!(ran.stdout.contains(" files of 2 cells, ") && ran.stdout.ends_with("paper.zip\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(" files of 2 cells, ") && ran.stdout.ends_with("paper.zip\n"),
+        "{}",
+        ran.stdout
+    );
     let bytes = fs::read(place.path("paper.zip")).unwrap();
     let files = unpacked(&bytes);
     let cells = place.names("runs/retrieval");
@@ -76,7 +80,10 @@ fn a_bundle_has_what_a_reader_needs_and_the_same_bytes_each_time() {
         assert_eq!(bench::run::sha256_hex(&files[name]), hash, "{name}");
     }
     let checked = place.run(&["bundle", "--check", "paper.zip"]).succeeds().stdout;
-    let said = format!("paper.zip: {} files with the hashes that are listed, 2 cells that agree with their manifests\n", files.len() - 1);
+    let said = format!(
+        "paper.zip: {} files with the hashes that are listed, 2 cells that agree with their manifests\n",
+        files.len() - 1
+    );
     assert_eq!(checked, said);
     place.run(&["bundle", "tiny.toml", "-o", "again.zip"]).succeeds();
     assert!(fs::read(place.path("again.zip")).unwrap() == bytes, "the same bytes");
@@ -96,7 +103,16 @@ fn a_reader_makes_the_report_again_from_a_bundle_and_replays_it() {
     put(&reader, ".", &files);
     // As README.txt says.
     reader
-        .run(&["report", "experiments/resolved", "--runs-dir", "runs", "--baselines-dir", "baselines", "--reports-dir", "again"])
+        .run(&[
+            "report",
+            "experiments/resolved",
+            "--runs-dir",
+            "runs",
+            "--baselines-dir",
+            "baselines",
+            "--reports-dir",
+            "again",
+        ])
         .succeeds();
     let parts = |text: &str| -> serde_json::Value {
         let mut results: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -104,12 +120,53 @@ fn a_reader_makes_the_report_again_from_a_bundle_and_replays_it() {
         results.as_object_mut().unwrap().remove("settings");
         results
     };
-    assert_eq!(parts(&reader.read("again/tiny/results.json")), parts(&reader.read("reports/tiny/results.json")));
+    assert_eq!(
+        parts(&reader.read("again/tiny/results.json")),
+        parts(&reader.read("reports/tiny/results.json"))
+    );
     let cell = format!("runs/retrieval/{}", reader.names("runs/retrieval")[0]);
     let ran = reader.run(&["replay", &cell]).succeeds();
-    assert!(ran.stdout.contains("and weights.safetensors (SHA-256 "), "hashes of weights are in the manifest: {}", ran.stdout);
+    assert!(
+        ran.stdout.contains("and weights.safetensors (SHA-256 "),
+        "hashes of weights are in the manifest: {}",
+        ran.stdout
+    );
     assert!(ran.stdout.ends_with("identical\n"), "{}", ran.stdout);
     reader.run(&["replay", "reports/tiny"]).succeeds();
+}
+
+#[test]
+fn what_is_not_stored_is_left_out_and_a_summary_goes_with_it() {
+    let place = Place::tiny();
+    place.write("twin.toml", &TINY.replace("\"tiny\"", "\"twin\""));
+    place.write(
+        "none.toml",
+        &TINY.replace("\"tiny\"", "\"none\"").replace("hidden_dim = 8", "hidden_dim = 4"),
+    );
+    place.run(&["tiny.toml", "twin.toml", "-S", "seeds=[1]"]).succeeds();
+    let all = [
+        "bundle",
+        "tiny.toml",
+        "none.toml",
+        "twin.toml",
+        "-S",
+        "seeds=[1]",
+        "--summary",
+        "summary",
+        "-o",
+        "p.zip",
+    ];
+    let ran = place.run(&all).succeeds();
+    let left_out = "warning: none.toml: nothing is stored of none; `bench run` computes it; it is left out";
+    assert!(ran.stderr.contains(left_out), "{}", ran.stderr);
+    assert!(ran.stdout.contains(" files of 1 cell, "), "both have the same cell: {}", ran.stdout);
+    let files = unpacked(&fs::read(place.path("p.zip")).unwrap());
+    assert!(files.contains_key("reports/summary/summary.json"));
+    assert!(
+        files.contains_key("reports/twin/results.json") && !files.contains_key("experiments/typed/none.toml")
+    );
+    let other = ["bundle", "tiny.toml", "-S", "seeds=[1]", "--summary", "../x", "-o", "p.zip"];
+    assert_eq!(place.run(&other).code, Some(4));
 }
 
 #[test]
@@ -137,7 +194,10 @@ fn a_ranking_and_a_report_alone_are_packed_with_their_cells() {
 fn nothing_private_is_in_a_bundle_or_in_a_manifest() {
     const TOKEN: &str = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345";
     let place = Place::new();
-    place.write("home/somebody/papers/tiny.toml", &TINY.replace("[dataset]", "description = \"see DATA\"\n[dataset]"));
+    place.write(
+        "home/somebody/papers/tiny.toml",
+        &TINY.replace("[dataset]", "description = \"see DATA\"\n[dataset]"),
+    );
     let home = place.path("home/somebody").canonicalize().unwrap();
     let home = home.to_str().unwrap();
     let file = format!("{home}/papers/tiny.toml");
@@ -170,14 +230,19 @@ fn nothing_private_is_in_a_bundle_or_in_a_manifest() {
     assert_eq!(manifest["process"]["command"], "bench run tiny.toml --runs-dir runs --reports-dir reports");
     // The manifest of the store has no folder either, whoever reads it.
     let cell = super::names(&place.path("home/somebody/runs/retrieval")).remove(0);
-    let stored = fs::read(place.path("home/somebody/runs/retrieval").join(cell).join("manifest.json")).unwrap();
+    let stored =
+        fs::read(place.path("home/somebody/runs/retrieval").join(cell).join("manifest.json")).unwrap();
     assert!(!contains(&stored, home) && !contains(&stored, TOKEN));
     // A token that somebody wrote into a file is never packed.
     fs::write(&file, format!("# {TOKEN}\n{}", fs::read_to_string(&file).unwrap())).unwrap();
     let leak = format!("{home}/leak.zip");
     let ran = run(&[&["bundle", &file, "-o", &leak][..], &threads].concat());
     assert_eq!(ran.code, Some(96), "{}", ran.stderr);
-    assert!(ran.stderr.contains("experiments/typed/tiny.toml: it has the token of the hub (HF_TOKEN) in it"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("experiments/typed/tiny.toml: it has the token of the hub (HF_TOKEN) in it"),
+        "{}",
+        ran.stderr
+    );
     assert!(!ran.stderr.contains(TOKEN) && !fs::exists(&leak).unwrap());
 }
 
@@ -197,7 +262,11 @@ fn a_bundle_that_was_changed_is_told_file_by_file() {
     assert_eq!(ran.code, Some(103), "{}", ran.stderr);
     let hash = |bytes: &[u8]| bench::run::sha256_hex(bytes);
     let errors = [
-        format!("error: README.txt: SHA-256 {}; SHA256SUMS says {}", hash(b"trust me"), hash(&files["README.txt"])),
+        format!(
+            "error: README.txt: SHA-256 {}; SHA256SUMS says {}",
+            hash(b"trust me"),
+            hash(&files["README.txt"])
+        ),
         "error: bundle.json: missing".to_owned(),
         "error: more.txt: not in SHA256SUMS".to_owned(),
     ];
@@ -217,7 +286,11 @@ fn a_bundle_that_was_changed_is_told_file_by_file() {
     let whole = fs::read(place.path("paper.zip")).unwrap();
     fs::write(place.path("cut.zip"), &whole[..whole.len() / 2]).unwrap();
     let ran = place.run(&["bundle", "--check", "cut.zip"]);
-    assert!(ran.code == Some(96) && ran.stderr.starts_with("error: cut.zip: not a sound zip: "), "{}", ran.stderr);
+    assert!(
+        ran.code == Some(96) && ran.stderr.starts_with("error: cut.zip: not a sound zip: "),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

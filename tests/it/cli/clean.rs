@@ -16,7 +16,10 @@ fn without_files_only_what_nothing_can_use_goes_and_only_when_asked_for() {
     let place = Place::tiny();
     place.run(&["tiny.toml"]).succeeds();
     let nothing = place.run(&["clean"]).succeeds().stdout;
-    assert!(nothing.starts_with("nothing to remove; 2 cells of ") && nothing.ends_with(" stay\n"), "{nothing}");
+    assert!(
+        nothing.starts_with("nothing to remove; 2 cells of ") && nothing.ends_with(" stay\n"),
+        "{nothing}"
+    );
     let cells = place.names("runs/retrieval");
     // One that was set aside, one that would be, a temporary folder of a run that was killed, and a checkpoint that is done.
     fs::create_dir(place.path(&format!("runs/retrieval/{}.damaged-1", cells[0]))).unwrap();
@@ -38,7 +41,8 @@ fn without_files_only_what_nothing_can_use_goes_and_only_when_asked_for() {
         (".00000000000000bb.x.tmp".to_owned(), "left over by a run that was killed", "0 B"),
         (format!("{}.checkpoint", cells[1]), "its cell is complete", "7 B"),
     ] {
-        let row = shown.lines().find(|line| line.contains(&name)).unwrap_or_else(|| panic!("{name}: {shown}"));
+        let row =
+            shown.lines().find(|line| line.contains(&name)).unwrap_or_else(|| panic!("{name}: {shown}"));
         assert!(row.contains(why) && row.trim_end().ends_with(size), "{row}");
     }
     assert!(shown.ends_with("nothing was removed; the same with --yes removes 13 B\n"), "{shown}");
@@ -74,7 +78,8 @@ fn what_is_being_computed_is_never_touched() {
     let place = Place::tiny();
     fs::create_dir_all(place.path("runs/retrieval")).unwrap();
     let key = "00000000000000cc";
-    let (claim, checkpoint) = (format!("runs/retrieval/{key}.claim"), format!("runs/retrieval/{key}.checkpoint"));
+    let (claim, checkpoint) =
+        (format!("runs/retrieval/{key}.claim"), format!("runs/retrieval/{key}.checkpoint"));
     let temporary = format!("runs/retrieval/.{key}.x.tmp");
     place.write(&claim, "{\"beat\": 3}");
     place.write(&checkpoint, "half");
@@ -84,7 +89,12 @@ fn what_is_being_computed_is_never_touched() {
     let all = place.names("runs/retrieval");
     for arguments in [&["clean", "--yes"][..], &["clean", "tiny.toml", "--yes"]] {
         let ran = place.run(arguments).succeeds();
-        assert_eq!(ran.stdout.matches("in work, or was less than an hour ago; it stays").count(), 3, "{}", ran.stdout);
+        assert_eq!(
+            ran.stdout.matches("in work, or was less than an hour ago; it stays").count(),
+            3,
+            "{}",
+            ran.stdout
+        );
         assert_eq!(place.names("runs/retrieval"), all);
     }
     // Its owner is dead: the checkpoint is what the next run goes on from, unless no experiment asks for it.
@@ -102,7 +112,12 @@ fn what_cannot_be_told_stays() {
     place.run(&["tiny.toml", "-S", "seeds=[1]", "-S", "ranker.history_items=2"]).succeeds();
     fs::rename(place.path("model"), place.path("away")).unwrap();
     let ran = place.run(&["clean", "tiny.toml"]).succeeds();
-    assert!(ran.stdout.starts_with("ranked: its backbone is not here, so every ranking of its candidates stays\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout
+            .starts_with("ranked: its backbone is not here, so every ranking of its candidates stays\n"),
+        "{}",
+        ran.stdout
+    );
     assert!(ran.stdout.contains("nothing to remove; 3 cells"), "{}", ran.stdout);
     fs::rename(place.path("away"), place.path("model")).unwrap();
     let ran = place.run(&["clean", "tiny.toml", "--yes"]).succeeds();
@@ -123,7 +138,13 @@ fn data_that_are_not_here_keep_what_was_computed_from_them() {
     place.run(&["tiny.toml", "drawn.toml", "--no-summary"]).succeeds();
     assert_eq!(place.names("runs/retrieval").len(), 4);
     let ran = place.run(&["clean", "tiny.toml", "--data-dir", "nowhere", "--yes"]).succeeds();
-    assert!(ran.stdout.starts_with("tiny: its data are not here, so every cell with its settings of the dataset stays\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.starts_with(
+            "tiny: its data are not here, so every cell with its settings of the dataset stays\n"
+        ),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(place.names("runs/retrieval").len(), 2);
     place.run(&["report", "tiny.toml"]).succeeds();
 }

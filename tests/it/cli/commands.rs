@@ -39,7 +39,8 @@ fn plan_says_which_cells_are_used_and_why_the_others_are_not_there() {
         "tiny: stored: 1 retrieval/{cell}\ntiny: retrieval of seed 2 would run: the nearest stored cell is {cell} of tiny: seed 1\n"
     );
     assert!(ran.stdout.ends_with(&lines), "{}", ran.stdout);
-    let other = ["plan", "tiny.toml", "-S", "retriever.dropout=0.25", "-S", "retriever.blocks=1", "-S", "seeds=[1]"];
+    let other =
+        ["plan", "tiny.toml", "-S", "retriever.dropout=0.25", "-S", "retriever.blocks=1", "-S", "seeds=[1]"];
     let ran = place.run(&other).succeeds();
     let line = format!(
         "tiny: retrieval of seed 1 would run: the nearest stored cell is {cell} of tiny: retriever.blocks 2, not 1; \
@@ -60,7 +61,11 @@ fn plan_says_which_cells_are_used_and_why_the_others_are_not_there() {
     std::fs::write(place.path(&manifest), sealed).unwrap();
     std::fs::rename(place.path(&folder), place.path(other)).unwrap();
     let ran = place.run(&["plan", "tiny.toml", "-S", "seeds=[1]"]).succeeds();
-    assert!(ran.stdout.ends_with("ffffffffffffffff of tiny: version of the stage 0, not 1\n"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.ends_with("ffffffffffffffff of tiny: version of the stage 0, not 1\n"),
+        "{}",
+        ran.stdout
+    );
 }
 
 #[test]

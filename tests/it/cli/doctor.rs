@@ -22,7 +22,11 @@ fn doctor_tells_facts_and_what_to_do_without_asking_anybody() {
     let [(state, value)] = line(&ran, "beauty")[..] else { panic!("{}", ran.stdout) };
     assert!(state == "warning" && value.ends_with("; bench fetch beauty"), "{}", ran.stdout);
     assert_eq!(line(&ran, "hub"), [("ok", "not asked; --online asks it")]);
-    assert!(line(&ran, "token")[0].1.starts_with("not set: enough for public repositories"), "{}", ran.stdout);
+    assert!(
+        line(&ran, "token")[0].1.starts_with("not set: enough for public repositories"),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(line(&ran, "store"), [("ok", "0 cells, 0 B; 0 in work")]);
     assert_eq!(ran.stdout.lines().filter(|line| line.starts_with("warning ")).count(), 3, "{}", ran.stdout);
     assert!(ran.stdout.ends_with("3 warnings; each says what to do\n"), "{}", ran.stdout);
@@ -54,7 +58,10 @@ fn doctor_asks_the_hub_where_that_is_wanted() {
     let ran = run(&server.base()).succeeds();
     let [(state, value)] = line(&ran, "hub")[..] else { panic!("{}", ran.stdout) };
     assert_eq!(state, "warning");
-    assert!(value.starts_with(&format!("{}/api/whoami-v2: the server answers 404", server.base())), "{value}");
+    assert!(
+        value.starts_with(&format!("{}/api/whoami-v2: the server answers 404", server.base())),
+        "{value}"
+    );
     assert_eq!(server.seen().len(), 1, "one question, once");
     let ran = run("ftp://nowhere").succeeds();
     assert_eq!(line(&ran, "backbones")[0].0, "warning", "{}", ran.stdout);
@@ -74,8 +81,20 @@ fn doctor_looks_after_the_store() {
     place.write("runs/retrieval/00000000000000bb.claim", "{\"beat\": 1}");
     let ran = place.run(&["doctor"]).succeeds();
     let store = line(&ran, "store");
-    assert!(store[0].0 == "ok" && store[0].1.starts_with("1 cell, ") && store[0].1.ends_with("; 1 in work"), "{}", ran.stdout);
-    assert!(store[1].0 == "warning" && store[1].1.starts_with("1 damaged, left over or out of date, "), "{}", ran.stdout);
-    assert!(store[2].0 == "warning" && store[2].1.starts_with(&format!("{claim}: not renewed for an hour")), "{}", ran.stdout);
+    assert!(
+        store[0].0 == "ok" && store[0].1.starts_with("1 cell, ") && store[0].1.ends_with("; 1 in work"),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        store[1].0 == "warning" && store[1].1.starts_with("1 damaged, left over or out of date, "),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        store[2].0 == "warning" && store[2].1.starts_with(&format!("{claim}: not renewed for an hour")),
+        "{}",
+        ran.stdout
+    );
     assert_eq!(place.names("runs/retrieval").len(), 4, "it changes nothing");
 }

@@ -379,7 +379,11 @@ fn plan_tells_a_ranking_that_is_missing_from_its_candidates() {
     let ranking = place.names("runs/ranking").remove(0);
     let retrieval = place.names("runs/retrieval").remove(0);
     let ran = place.run(&["plan", "tiny.toml", "-S", "seeds=[1]"]).succeeds();
-    assert!(ran.stdout.ends_with(&format!("ranked: stored: 1 retrieval/{retrieval}, 1 ranking/{ranking}\n")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.ends_with(&format!("ranked: stored: 1 retrieval/{retrieval}, 1 ranking/{ranking}\n")),
+        "{}",
+        ran.stdout
+    );
     let ran = place.run(&["plan", "tiny.toml", "-S", "seeds=[1]", "-S", "ranker.history_items=2"]).succeeds();
     let lines = format!(
         "ranked: stored: 1 retrieval/{retrieval}\nranked: ranking of seed 1 would run: the nearest stored cell is {ranking} of ranked: \
@@ -396,7 +400,8 @@ fn a_manifest_names_the_files_of_the_backbone_with_their_hashes() {
     let place = place();
     place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
     let cell = place.names("runs/ranking").remove(0);
-    let manifest: Value = serde_json::from_str(&place.read(&format!("runs/ranking/{cell}/manifest.json"))).unwrap();
+    let manifest: Value =
+        serde_json::from_str(&place.read(&format!("runs/ranking/{cell}/manifest.json"))).unwrap();
     let audit: Value = serde_json::from_str(&place.read(&format!("runs/ranking/{cell}/audit.json"))).unwrap();
     let files = manifest["ranker"]["backbone"]["files"].as_object().unwrap();
     for name in ["config.json", "model.safetensors", "tokenizer.json"] {

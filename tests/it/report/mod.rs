@@ -11,8 +11,8 @@ use bench::baseline::{Baseline, built_in};
 use bench::eval::Averaging;
 use bench::report::{Error, Input, Report};
 use bench::run::{
-    Cell, CodeRecord, DatasetRecord, MANIFEST_VERSION, Machine, Manifest, ProcessRecord, SettingRecord, SourceRecord,
-    StoredPart, StoredRetrieval, Times, TrainingRecord,
+    Cell, CodeRecord, DatasetRecord, MANIFEST_VERSION, Machine, Manifest, ProcessRecord, SettingRecord,
+    SourceRecord, StoredPart, StoredRetrieval, Times, TrainingRecord,
 };
 use serde_json::json;
 

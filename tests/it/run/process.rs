@@ -11,9 +11,20 @@ fn shown(words: &[&str]) -> String {
 
 #[test]
 fn a_command_line_has_no_folders_of_its_machine() {
-    let typed = ["/usr/local/bin/bench", "run", "/home/anna/e.toml", "b.toml", "--runs-dir", "/srv/runs/", "--data-dir=~/data"];
+    let typed = [
+        "/usr/local/bin/bench",
+        "run",
+        "/home/anna/e.toml",
+        "b.toml",
+        "--runs-dir",
+        "/srv/runs/",
+        "--data-dir=~/data",
+    ];
     assert_eq!(shown(&typed), "bench run e.toml b.toml --runs-dir runs --data-dir=data");
-    assert_eq!(shown(&["bench", "-S", "dataset.ratings_file=/srv/x/r.csv"]), "bench -S dataset.ratings_file=r.csv");
+    assert_eq!(
+        shown(&["bench", "-S", "dataset.ratings_file=/srv/x/r.csv"]),
+        "bench -S dataset.ratings_file=r.csv"
+    );
     assert_eq!(shown(&[r"C:\bin\bench", r"D:\e\a.toml", "../b.toml"]), "bench a.toml ../b.toml");
     assert_eq!(shown(&["bench", "/", "~"]), "bench '(folder)' '(folder)'");
 }

@@ -40,6 +40,11 @@ pub trait Checkpoints: Send + Sync {
 
     /// Keep a state in place of the last one of this part.
     fn keep(&self, part: &str, words: &str, arrays: &[(&str, &[f32])]);
+
+    /// How often the work was taken up again where a process had left it.
+    fn resumed(&self) -> u32 {
+        0
+    }
 }
 
 /// Keeps nothing.

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod backbone;
 pub mod baseline;
+pub mod bundle;
 pub mod checkpoint;
 pub mod cli;
 pub mod compare;

@@ -10,9 +10,9 @@ use bench::eval::{Metric, MetricKind, Rung};
 use bench::experiment::{Experiment, Loaded};
 use bench::run::{
     AuditRecord, BackboneRecord, Cell, CellKey, CodeRecord, CurvePoint, DatasetRecord, LabelRecord,
-    MANIFEST_VERSION, Machine, Manifest, PromptRecord, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION,
-    RankedPart, RankerRecord, RankingCell, Reading, SettingRecord, Store, StoredPart, StoredRanking,
-    StoredRetrieval, Times, sha256_hex,
+    MANIFEST_VERSION, Machine, Manifest, ProcessRecord, PromptRecord, RANKING_STAGE_VERSION,
+    RETRIEVAL_STAGE_VERSION, RankedPart, RankerRecord, RankingCell, Reading, SettingRecord, Store,
+    StoredPart, StoredRanking, StoredRetrieval, Times, sha256_hex,
 };
 use bench::seed::Seed;
 use rand::Rng;
@@ -157,17 +157,19 @@ impl<'a> Simulated<'a> {
             } else {
                 RANKING_STAGE_VERSION
             }),
-            machine: Machine { platform: "simulated".to_owned(), threads: 1, cpu_features: String::new() },
+            machine: Machine { platform: "simulated".to_owned(), threads: 1, ..Machine::default() },
             times: Times {
                 started: "2026-01-01T00:00:00Z".to_owned(),
                 finished: "2026-01-01T00:00:01Z".to_owned(),
                 wall_seconds: BTreeMap::new(),
             },
+            process: ProcessRecord::default(),
             peak_memory_bytes: None,
             training: None,
             ranker: None,
             limit: Some(STAMP.to_owned()),
             files: BTreeMap::new(),
+            left_out: BTreeMap::new(),
         }
     }
 
@@ -251,6 +253,7 @@ impl<'a> Simulated<'a> {
                 quantization: "nf4".to_owned(),
                 compute_type: "bf16".to_owned(),
                 bytes: 0,
+                files: Default::default(),
             },
             retrieval_key: retrieval.as_str().to_owned(),
             tuned: true,

@@ -5,6 +5,7 @@
 //! its version 0.4 a second ureq, and the transfers of [`crate::fetch`] (resumed, bounded, hashed, watched for Ctrl-C)
 //! are there already.
 
+mod ask;
 mod cache;
 mod client;
 mod listing;
@@ -12,6 +13,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
+pub use ask::ask;
 pub use settings::{Hub, Token};
 
 use super::files::{self, Folder};

@@ -16,6 +16,6 @@ pub use config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 pub use decoder::{Batch, BatchError, Decoder, FullModel, Keep, Step, Workspace};
 pub use error::Error;
 pub use files::Folder;
-pub use hub::{Hub, Presence, Source, fetch, find, present};
+pub use hub::{Hub, Presence, Source, Token, fetch, find, present};
 pub use peft::{AdapterError, PeftFiles};
 pub use weights::{Layer, Projection, Weights, WeightsError, load};

@@ -348,6 +348,12 @@ const BUILT_IN: [(&str, &str); 6] = [
     ("baselines/pod.toml", include_str!("../../baselines/pod.toml")),
 ];
 
+/// The texts of the built-in files with their names, as they were when the program was built.
+#[must_use]
+pub const fn sources() -> &'static [(&'static str, &'static str)] {
+    &BUILT_IN
+}
+
 /// The published numbers that this program comes with.
 ///
 /// # Errors

@@ -22,6 +22,8 @@ pub enum Exit {
     GateFailed = 101,
     /// With `--strict`: published numbers contradict each other.
     Contradiction = 102,
+    /// A replay gave something else than what is stored, or a bundle is not what its hashes say.
+    Differs = 103,
     /// With `--strict`: something was left out.
     Incomplete = 106,
     /// Output could not be written.
@@ -59,11 +61,13 @@ impl From<Error> for Failure {
             error if error.is_output() => Exit::Output,
             error if error.is_interrupt() => Exit::Interrupted,
             Error::Paper(crate::paper::Error::Reference { .. }) => Exit::Usage,
-            Error::Compare(crate::compare::Error::NoRuns { .. }) => Exit::NothingSelected,
+            Error::Compare(crate::compare::Error::NoRuns { .. }) | Error::Bundle { .. } => {
+                Exit::NothingSelected
+            }
             Error::Data(_) | Error::Baseline(_) | Error::Import(_) | Error::Compare(_) | Error::Paper(_) => {
                 Exit::Invalid
             }
-            Error::Ambiguous { .. } | Error::AmbiguousBackbone { .. } => Exit::Invalid,
+            Error::Ambiguous { .. } | Error::AmbiguousBackbone { .. } | Error::Replay { .. } => Exit::Invalid,
             _ => Exit::RunFailed,
         };
         Self::new(exit, error)

@@ -5,6 +5,8 @@
 
 mod args;
 mod audit;
+mod bundle;
+mod clean;
 mod compare;
 mod doctor;
 mod exit;
@@ -18,6 +20,7 @@ mod output;
 mod plan;
 mod pretrain;
 mod progress;
+mod replay;
 mod report;
 mod run;
 mod select;
@@ -72,8 +75,11 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Export(args) => export::export(args, common, &mut output),
         Command::Import(args) => import::import(args, common, &mut output),
         Command::Compare(args) => compare::compare(args, common, &mut output),
+        Command::Replay(args) => replay::replay(args, common, &mut output),
+        Command::Bundle(args) => bundle::bundle(args, common, &mut output),
+        Command::Clean(args) => clean::clean(args, common, &mut output),
         Command::Ls => ls::ls(common, &mut output),
         Command::Settings => output.print(&settings_markdown()).map(|()| Exit::Ok),
-        Command::Doctor => doctor::doctor(common, &mut output),
+        Command::Doctor(args) => doctor::doctor(*args, common, &mut output),
     }
 }

@@ -8,7 +8,7 @@ use super::format::{bytes, duration, list};
 use super::output::{self, Output};
 use super::table::table;
 use super::{progress, run, select};
-use crate::pipeline::{self, Fate, METHOD, Planned};
+use crate::pipeline::{self, Fate, METHOD, Miss, Nearest, Planned};
 
 /// Show what a run would do.
 pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
@@ -28,6 +28,11 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
             out.print(&format!("{experiment}, seed {seed}: with {holder}"))?;
         }
     }
+    let told: Vec<String> =
+        planned.iter().flat_map(stored_cells).chain(planned.iter().flat_map(reasons)).collect();
+    if !told.is_empty() {
+        out.say(&format!("\n{}", told.join("\n")))?;
+    }
     let waiting: Vec<_> = planned.iter().map(|p| (p.experiment.as_str(), p.needs.as_slice())).collect();
     let missing = run::needs(&waiting);
     if !missing.is_empty() {
@@ -45,6 +50,49 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
         }
     }
     Ok(exit)
+}
+
+/// Which cells are used.
+fn stored_cells(Planned { experiment, hits, .. }: &Planned) -> Option<String> {
+    let cells: Vec<String> = hits.iter().map(|(seed, stage, key)| format!("{seed} {stage}/{key}")).collect();
+    if cells.is_empty() { None } else { Some(format!("{experiment}: stored: {}", cells.join(", "))) }
+}
+
+/// Settings that are listed where a stored cell differs in more.
+const MOST_SETTINGS: usize = 5;
+
+/// Why the rest is computed, a line for all seeds that have the same reason.
+fn reasons(Planned { experiment, misses, .. }: &Planned) -> Vec<String> {
+    let mut grouped: Vec<(&str, String, Vec<u64>)> = Vec::new();
+    for Miss { seed, stage, nearest } in misses {
+        let why = match nearest {
+            None => "no cell of this stage and dataset is stored".to_owned(),
+            Some(Nearest { cell, experiments, differs }) => {
+                let differ = |(name, stored, wanted): &(String, String, String)| match name.as_str() {
+                    // The seeds stand in front.
+                    "seed" => format!("seed {stored}"),
+                    _ => format!("{name} {stored}, not {wanted}"),
+                };
+                let more = differs.len().saturating_sub(MOST_SETTINGS);
+                let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+                let listed: Vec<String> = differs.iter().take(MOST_SETTINGS).map(differ).collect();
+                format!(
+                    "the nearest stored cell is {cell} of {}: {}{more}",
+                    experiments.join(", "),
+                    listed.join("; ")
+                )
+            }
+        };
+        match grouped.iter_mut().find(|(of, known, _)| of == stage && *known == why) {
+            Some((_, _, seeds)) => seeds.push(*seed),
+            None => grouped.push((stage, why, vec![*seed])),
+        }
+    }
+    let line = |(stage, why, seeds): (&str, String, Vec<u64>)| {
+        let s = if seeds.len() == 1 { "" } else { "s" };
+        format!("{experiment}: {stage} of seed{s} {} would run: {why}", list(&seeds))
+    };
+    grouped.into_iter().map(line).collect()
 }
 
 /// A row for each state that seeds of the experiment are in.

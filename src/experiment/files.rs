@@ -38,6 +38,12 @@ impl Chain {
         chain
     }
 
+    /// One text as the only file, which inherits nothing.
+    pub(super) fn of_text(path: &Path, text: &str) -> Self {
+        let (layer, problems) = raw::parse(path, text);
+        Self { files: vec![RawFile { path: path.to_owned(), layer, abstract_at: None }], problems }
+    }
+
     /// Depth first, each file once: a file that two others share stays weaker than both.
     fn visit(&mut self, path: &Path, stack: &mut Vec<(PathBuf, PathBuf)>) -> Result<(), String> {
         let text = read(path)?;

@@ -1,12 +1,14 @@
 //! The ways into an [`Experiment`], and what other stages take from one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::files::Chain;
-use super::problem::{Problem, Problems};
-use super::{DatasetSource, Experiment, Override, Quantization, resolve};
+use super::problem::{Place, Problem, Problems};
+use super::{
+    DatasetSource, Experiment, Origin, Override, Quantization, Resolved, SecondStage, Setting, resolve,
+};
 
 /// What a valid file is.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +29,7 @@ impl Experiment {
             Loaded::Runnable(experiment) => Ok(*experiment),
             Loaded::Abstract => {
                 let place = Chain::read(path).files.pop().and_then(|file| file.abstract_at);
-                let place = place.unwrap_or_else(|| super::Place::whole(path));
+                let place = place.unwrap_or_else(|| Place::whole(path));
                 let message = "abstract = true marks a file that others inherit from";
                 Err(Problems(vec![Problem::new(place, message).help("run a file that inherits it")]))
             }
@@ -40,6 +42,45 @@ impl Experiment {
     /// Everything that is wrong, at once.
     pub fn check(path: &Path, overrides: &[Override], env: &[(String, String)]) -> Result<Loaded, Problems> {
         resolve::load(path, overrides, env)
+    }
+
+    /// The experiment of settings that were resolved and stored earlier, at `path`. Settings that this version has beside them get their
+    /// defaults, names that are no settings (they have a blank) are left out, and the environment is not asked.
+    ///
+    /// # Errors
+    /// If this version does not know a setting or does not take its value.
+    pub fn restore(
+        path: &Path,
+        settings: impl IntoIterator<Item = (String, Value)>,
+        second: SecondStage,
+        overrides: &[Override],
+    ) -> Result<Self, Problems> {
+        const SECOND: [&str; 3] = ["backbone.", "pretrain.", "ranker."];
+        let keep = |key: &str| {
+            let of_second = SECOND.iter().any(|section| key.starts_with(section));
+            !key.contains(' ') && (second == SecondStage::Keep || !of_second)
+        };
+        let settings = settings.into_iter().filter(|(key, value)| keep(key) && !value.is_null());
+        let settings = settings.map(|(key, value)| Setting { key, value, origin: Origin::Default }).collect();
+        let chain = Chain::of_text(path, &Resolved { settings }.to_toml());
+        // The lines are those of a text that nobody typed.
+        let whole = |Problems(found): Problems| {
+            let at = |problem: Problem| match &problem.place {
+                Place::File { .. } => Problem { place: Place::whole(path), ..problem },
+                _ => problem,
+            };
+            Problems(found.into_iter().map(at).collect())
+        };
+        match resolve::of_chain(path, chain, overrides, &[]).map_err(whole)? {
+            Loaded::Runnable(experiment) => Ok(*experiment),
+            Loaded::Abstract => Err(Problems(vec![Problem::new(Place::whole(path), "no experiment")])),
+        }
+    }
+
+    /// An experiment file and all that it inherits from, the file itself last. A file that cannot be read is not among them.
+    #[must_use]
+    pub fn files(path: &Path) -> Vec<PathBuf> {
+        Chain::read(path).files.into_iter().map(|file| file.path).collect()
     }
 
     /// Whether the file says `abstract = true`. A file that cannot be read is not abstract:

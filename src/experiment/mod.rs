@@ -37,7 +37,7 @@ pub use self::ranker_spec::{
     RankerSpec, ReadOut,
 };
 pub use self::reference::{SettingDoc, settings_markdown, settings_reference};
-pub use self::resolved::{Origin, Resolved, Setting};
+pub use self::resolved::{Origin, Resolved, Setting, settings_toml};
 pub use self::retriever_spec::{LruSpec, RetrieverSpec, WeightDecayRule, WindowRemainder};
 use crate::seed::Seed;
 
@@ -68,6 +68,15 @@ pub struct Experiment {
     pub resolved: Resolved,
     /// The file, as it was named.
     pub path: PathBuf,
+}
+
+/// What becomes of the second stage where settings are restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondStage {
+    /// It stays, if there is one.
+    Keep,
+    /// Its settings are left out: the experiment ends with the candidates.
+    Drop,
 }
 
 /// The values that the protocol's quirk settings start from.

@@ -69,7 +69,16 @@ pub(super) fn load(
     overrides: &[Override],
     env: &[(String, String)],
 ) -> Result<Loaded, Problems> {
-    let chain = Chain::read(path);
+    of_chain(path, Chain::read(path), overrides, env)
+}
+
+/// The same of files that are read already.
+pub(super) fn of_chain(
+    path: &Path,
+    chain: Chain,
+    overrides: &[Override],
+    env: &[(String, String)],
+) -> Result<Loaded, Problems> {
     // What a broken or absent file would have said is unknown: nothing is reported missing then.
     let complete = chain.problems.is_empty();
     let mut sieve = Sieve { layers: Vec::new(), problems: chain.problems, broken: BTreeSet::new() };

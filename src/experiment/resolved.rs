@@ -82,20 +82,11 @@ impl Resolved {
     /// An experiment file with every setting typed and its origin as a comment. It loads as the same experiment.
     #[must_use]
     pub fn to_toml(&self) -> String {
-        let mut text = String::new();
-        let mut open = "";
-        for Setting { key, value, origin } in &self.settings {
-            let (section, leaf) = key.rsplit_once('.').unwrap_or(("", key));
-            if section != open {
-                let _ = write!(text, "\n[{section}]\n");
-                open = section;
-            }
-            // A comment ends at the end of its line, whatever somebody typed.
-            let origin: String =
-                origin.to_string().chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-            let _ = writeln!(text, "{leaf} = {} # {origin}", toml_literal(value));
-        }
-        text
+        let origins: Vec<String> = self.settings.iter().map(|setting| setting.origin.to_string()).collect();
+        let settings = self.settings.iter().zip(&origins);
+        settings_toml(
+            settings.map(|(Setting { key, value, .. }, origin)| (key.as_str(), value, origin.as_str())),
+        )
     }
 
     /// The settings and their origins as JSON: a list of `{key, value, origin}`.
@@ -103,6 +94,24 @@ impl Resolved {
     pub fn to_json(&self) -> Value {
         serde_json::json!(self.settings)
     }
+}
+
+/// Settings (key, value, origin) as an experiment file, in their order, which has to be by section.
+#[must_use]
+pub fn settings_toml<'a>(settings: impl IntoIterator<Item = (&'a str, &'a Value, &'a str)>) -> String {
+    let mut text = String::new();
+    let mut open = "";
+    for (key, value, origin) in settings {
+        let (section, leaf) = key.rsplit_once('.').unwrap_or(("", key));
+        if section != open {
+            let _ = write!(text, "\n[{section}]\n");
+            open = section;
+        }
+        // A comment ends at the end of its line, whatever somebody typed.
+        let origin: String = origin.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let _ = writeln!(text, "{leaf} = {} # {origin}", toml_literal(value));
+    }
+    text
 }
 
 /// A JSON value as TOML writes it; settings are never null or nested.

@@ -1,5 +1,6 @@
 //! The language models of experiments: where they come from, what they are, and how they get into memory.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -63,6 +64,8 @@ pub struct Located {
     /// Its files; none for a built-in one.
     folder: Option<Folder>,
     identity: OnceLock<String>,
+    /// Hashes of its files.
+    hashes: OnceLock<BTreeMap<String, String>>,
     tokenizer: OnceLock<Arc<Tokenizer>>,
     /// The folder of a built-in one that was made by this process.
     made: OnceLock<PathBuf>,
@@ -81,6 +84,7 @@ impl Located {
             pretraining_tokens: 0,
             folder: Some(folder),
             identity: OnceLock::new(),
+            hashes: OnceLock::new(),
             tokenizer: OnceLock::new(),
             made: OnceLock::new(),
         })
@@ -100,6 +104,7 @@ impl Located {
                 folder: None,
                 // What it will be follows from what it is made of.
                 identity: OnceLock::from(request.key().as_str().to_owned()),
+                hashes: OnceLock::new(),
                 tokenizer: OnceLock::new(),
                 made: OnceLock::new(),
             }
@@ -118,6 +123,7 @@ impl Located {
         };
         let hashes = folder.hashes(interrupt)?;
         let text: String = hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
+        let _ = self.hashes.set(hashes);
         Ok(self.identity.get_or_init(|| sha256_hex(text.as_bytes())))
     }
 
@@ -228,6 +234,7 @@ impl Located {
             quantization: word(&spec.quantization),
             compute_type: word(&spec.compute_type),
             bytes,
+            files: self.hashes.get().cloned().unwrap_or_default(),
         };
         let precision = match spec.compute_type {
             ComputeType::Bf16 => Precision::Bf16,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::record::setting_records;
 use super::{Error, Options, Prepared};
+use crate::checkpoint::Checkpoints;
 use crate::data::{Part, Split};
 use crate::events::Event;
 use crate::experiment::{EvaluationSpec, Experiment, LruSpec, RetrieverSpec};
@@ -34,6 +35,7 @@ pub(super) fn compute(
 ) -> Result<Computed, Error> {
     let (split, evaluation) = (&data.split, &experiment.evaluation);
     run::reset_peak_memory();
+    let effort = run::Effort::begin();
     let started = run::now();
     let mut wall_seconds = BTreeMap::new();
     let clock = Instant::now();
@@ -79,11 +81,13 @@ pub(super) fn compute(
         code: CodeRecord::here(RETRIEVAL_STAGE_VERSION),
         machine: Machine::here(rayon::current_num_threads()),
         times: Times { started, finished: run::now(), wall_seconds },
+        process: effort.finished(checkpoints.resumed()),
         peak_memory_bytes: run::peak_memory_bytes(),
         training,
         ranker: None,
         limit: None,
         files: BTreeMap::new(),
+        left_out: BTreeMap::new(),
     };
     let retrieval = StoredRetrieval { k: k as usize, validation, test };
     let cell = Cell { manifest, retrieval, curve, settings: setting_records(experiment) };

@@ -131,6 +131,22 @@ pub enum Error {
         /// How many.
         backbones: usize,
     },
+    /// Something that cannot be packed for others.
+    #[error("{}: {what}", path.display())]
+    Bundle {
+        /// What was to be packed.
+        path: PathBuf,
+        /// Why not, and what to do.
+        what: String,
+    },
+    /// A stored result that cannot be computed again here.
+    #[error("{}: {what}", path.display())]
+    Replay {
+        /// What was to be replayed.
+        path: PathBuf,
+        /// Why not, and what to do.
+        what: String,
+    },
 }
 
 impl From<pretrain::Error> for Error {

@@ -91,11 +91,13 @@ pub fn import(
         code: CodeRecord::here(IMPORTED_STAGE_VERSION),
         machine: Machine::here(rayon::current_num_threads()),
         times: Times { started, finished: run::now(), wall_seconds: BTreeMap::new() },
+        process: run::Effort::default().finished(0),
         peak_memory_bytes: None,
         training: None,
         ranker: None,
         limit: None,
         files: BTreeMap::new(),
+        left_out: BTreeMap::new(),
     };
     let record = ImportRecord {
         file: wanted.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),

@@ -4,7 +4,9 @@
 //! once for the content that it depends on and stored as soon as it is finished, so whatever stops a run costs at most the cell in work.
 
 mod backbone;
+mod bundle;
 mod cell;
+mod clean;
 mod compare;
 mod error;
 mod estimate;
@@ -21,15 +23,19 @@ mod ranking;
 mod ranking_cost;
 mod rebuild;
 mod record;
+mod replay;
 mod seeds;
 mod sweep;
 mod tables;
+mod why;
 
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
 use crate::run::{RankingCell, Stage, Store, atomic};
 
 pub use backbone::{Backbone, BackboneSource, Located};
+pub use bundle::{Bundle, Gathered, gather};
+pub use clean::{Clean, Cleaning, Removable, Why, clean};
 pub use compare::{Compare, methods};
 pub use error::Error;
 pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
@@ -42,8 +48,10 @@ pub use prepare::{Prepared, prepare};
 pub use pretraining::{Made, Pretrained, pretrain};
 pub use ranking_cost::ranking_cost;
 pub use rebuild::{Rebuilt, Stored, rebuild, stored_seeds};
+pub use replay::{Change, Difference, Replay, Replayed, check_empty};
 pub use seeds::Finished;
 pub use tables::{Folders, build_report, published};
+pub use why::{Miss, Nearest};
 
 use sweep::Sweep;
 

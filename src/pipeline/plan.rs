@@ -6,12 +6,17 @@ use super::estimate::{Cost, estimate, matrix_speed};
 use super::preflight::check_reach;
 use super::prepare::prepare;
 use super::ranking_cost::{pretraining_cost, ranking_cost};
+use super::record::setting_records;
 use super::seeds::expected;
+use super::why::{Miss, Shelf, Wanted};
 use super::{Error, Folders, Job, Located, Need, Prepared, State, ranking_key, retrieval_key};
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
 use crate::run::claim::holder;
-use crate::run::{CellKey, Glance, Holder, Manifest, Pulse, RankingCell, Store};
+use crate::run::{
+    Cell, CellKey, Glance, Holder, Manifest, Pulse, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION,
+    RankingCell, SettingRecord, Stage, Store,
+};
 use crate::seed::Seed;
 
 /// What a run would do with one seed.
@@ -57,6 +62,10 @@ pub struct Planned {
     pub claimed: Vec<(u64, Holder)>,
     /// Why stored seeds cannot be read.
     pub refused: Vec<(u64, Error)>,
+    /// Which cells the stored seeds are: seed, stage, the first 16 digits of the key.
+    pub hits: Vec<(u64, &'static str, String)>,
+    /// Why the others are to be computed.
+    pub misses: Vec<Miss>,
     /// How many seeds of the retrieval stage are stored; `None` where the data are not there to say.
     pub stored: Option<usize>,
     /// The cost of a seed that would be computed.
@@ -78,7 +87,8 @@ pub fn plan(
     // A store that cannot be read is told before the data are read.
     store.list()?;
     let rankings = Store::rankings(&folders.runs);
-    let mut plan = Plan { store, rankings, begun: BTreeSet::new(), speed: None };
+    let shelf = Shelf::new(&folders.runs, [Cell::NAME, RankingCell::NAME]);
+    let mut plan = Plan { store, rankings, shelf, begun: BTreeSet::new(), speed: None };
     let jobs = prepare(experiments, &folders.data, reporter).into_iter().map(Job::examined);
     Ok(jobs.map(|job| plan.job(job)).collect())
 }
@@ -88,6 +98,8 @@ struct Plan {
     store: Store,
     /// And of the second.
     rankings: Store<RankingCell>,
+    /// What is stored, to say why something else is not.
+    shelf: Shelf,
     /// Keys that the plan computes.
     begun: BTreeSet<String>,
     /// Measured when it is needed.
@@ -153,6 +165,38 @@ impl Plan {
         Ok(Look { retrieval: (key, glance), ranking })
     }
 
+    /// Why the stages of a seed that are not stored are not.
+    fn misses(
+        &self,
+        settings: &[SettingRecord],
+        data: &Prepared,
+        located: Option<&Located>,
+        (seed, look): (u64, &Look),
+    ) -> Vec<Miss> {
+        let identity = located.and_then(|located| located.identity(&Interrupt::default()).ok());
+        let (key, first) = &look.retrieval;
+        let wanted = Wanted {
+            stage: Cell::NAME,
+            version: RETRIEVAL_STAGE_VERSION,
+            seed,
+            dataset: &data.record,
+            settings,
+            backbone: None,
+            candidates: None,
+        };
+        let missing = |glance: &Glance| matches!(glance, Glance::Missing);
+        let mut misses: Vec<Miss> = Vec::new();
+        if missing(first) {
+            misses.push(self.shelf.why(&wanted));
+        }
+        if look.ranking.as_ref().is_some_and(|(_, glance)| missing(glance)) {
+            let (stage, version) = (RankingCell::NAME, RANKING_STAGE_VERSION);
+            let candidates = Some(key.as_str());
+            misses.push(self.shelf.why(&Wanted { stage, version, backbone: identity, candidates, ..wanted }));
+        }
+        misses
+    }
+
     fn job(&mut self, job: Job) -> Planned {
         let Job { experiment, data, backbone, state } = job;
         let (mut needs, mut broken, mut ready) = (Vec::new(), None, None);
@@ -177,6 +221,7 @@ impl Plan {
         let stored = data.is_some().then_some(retrieved.len());
         let (mut seeds, mut retrieves) = (Vec::with_capacity(looks.len()), false);
         let (mut refused, mut claimed) = (Vec::new(), Vec::new());
+        let (mut hits, mut misses, settings) = (Vec::new(), Vec::new(), setting_records(&experiment));
         for (seed, look) in looks {
             let Some(look) = look else {
                 seeds.push((seed, if broken.is_some() { Fate::Broken } else { Fate::Waiting }));
@@ -184,6 +229,16 @@ impl Plan {
             };
             let missing = whole(&look.retrieval).is_none();
             let holder = whole(look.last()).is_none().then(|| look.holder(self)).flatten();
+            let stages = std::iter::once((Cell::NAME, &look.retrieval));
+            let stages = stages.chain(look.ranking.iter().map(|second| (RankingCell::NAME, second)));
+            let stored_stages = stages.filter(|(_, found)| matches!(found.1, Glance::Whole(_)));
+            hits.extend(stored_stages.map(|(stage, (key, _))| (seed, stage, key.short().to_owned())));
+            let why = match &data {
+                Some(data) if ready.is_some() && broken.is_none() => {
+                    self.misses(&settings, data, backbone.as_deref(), (seed, &look))
+                }
+                _ => Vec::new(),
+            };
             let (key, first) = (look.last().0.as_str().to_owned(), look.retrieval.0.as_str().to_owned());
             let fate = match look.ranking.unwrap_or(look.retrieval).1 {
                 _ if broken.is_some() => Fate::Broken,
@@ -200,6 +255,7 @@ impl Plan {
             };
             claimed.extend(holder.filter(|_| fate == Fate::Claimed).map(|holder| (seed, holder)));
             if fate.computes() {
+                misses.extend(why);
                 self.begun.insert(key);
                 retrieves |= missing && (backbone.is_none() || self.begun.insert(first));
             }
@@ -243,7 +299,7 @@ impl Plan {
         }
         let measured = is_measured && cost.is_some();
         let experiment = experiment.name;
-        Planned { experiment, seeds, needs, broken, claimed, refused, stored, cost, measured }
+        Planned { experiment, seeds, needs, broken, claimed, refused, hits, misses, stored, cost, measured }
     }
 }
 

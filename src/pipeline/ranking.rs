@@ -7,6 +7,7 @@ use super::backbone::Backbone;
 use super::record::{setting_records, word};
 use super::{Error, Options, Prepared, preflight};
 use crate::backbone::peft;
+use crate::checkpoint::Checkpoints;
 use crate::data::Part;
 use crate::eval::Rung;
 use crate::events::Event;
@@ -45,6 +46,7 @@ pub(super) fn compute(
     let Material { experiment, spec, data, retrieval, backbone } = material;
     let Options { reporter, interrupt, .. } = options;
     run::reset_peak_memory();
+    let effort = run::Effort::begin();
     let started = run::now();
     let mut clock = Clock::default();
     let k = retrieval.retrieval.k;
@@ -123,11 +125,13 @@ pub(super) fn compute(
         code: CodeRecord::here(RANKING_STAGE_VERSION),
         machine: Machine::here(rayon::current_num_threads()),
         times: Times { started, finished: run::now(), wall_seconds: clock.seconds },
+        process: effort.finished(checkpoints.resumed()),
         peak_memory_bytes: run::peak_memory_bytes(),
         training,
         ranker: Some(ranker),
         limit: None,
         files: BTreeMap::new(),
+        left_out: BTreeMap::new(),
     };
     let audit = audit_record(verbalizer.audit());
     let settings = setting_records(experiment);

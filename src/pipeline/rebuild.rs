@@ -292,7 +292,7 @@ impl<'a> Shelves<'a> {
 }
 
 /// The settings that decide the retrieval stage, and the ranking stage with its backbone too if there is one, with their values.
-fn deciding(settings: &[SettingRecord], ranking: bool) -> BTreeMap<&str, Value> {
+pub(super) fn deciding(settings: &[SettingRecord], ranking: bool) -> BTreeMap<&str, Value> {
     const OTHERS: [&str; 3] = ["evaluation.averaging", "evaluation.candidates", "evaluation.mask_history"];
     const SECOND: [&str; 3] = ["backbone.", "pretrain.", "ranker."];
     settings

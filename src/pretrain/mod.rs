@@ -215,7 +215,7 @@ pub fn pretrain(
     experiment: &str,
     (reporter, interrupt, checkpoints): (&dyn Reporter, &Interrupt, &dyn Checkpoints),
 ) -> Result<PretrainedCell, Error> {
-    let (started, clock) = (run::now(), Instant::now());
+    let (started, clock, effort) = (run::now(), Instant::now(), run::Effort::begin());
     let spec = request.spec;
     let seed = Seed::new(spec.seed);
     let bytes = tokenizer::train(request.titles, request.labels, spec.vocabulary as usize)?;
@@ -239,7 +239,13 @@ pub fn pretrain(
     let mut rng = seed.stream("pretrain/lessons");
     let curve =
         train::teach(&mut model, &mut course, &schedule, &mut rng, (reporter, interrupt, checkpoints))?;
-    let manifest = manifest(request, experiment, &config, &curve, (started, clock.elapsed().as_secs_f64()));
+    let manifest = manifest(
+        request,
+        experiment,
+        &config,
+        &curve,
+        (started, clock.elapsed().as_secs_f64(), effort.finished(checkpoints.resumed())),
+    );
     Ok(PretrainedCell {
         manifest,
         config: config.to_json().into_bytes(),
@@ -254,7 +260,7 @@ fn manifest(
     experiment: &str,
     config: &ModelConfig,
     curve: &[train::Point],
-    (started, seconds): (String, f64),
+    (started, seconds, process): (String, f64, run::ProcessRecord),
 ) -> Manifest {
     let steps = curve.last().map_or(0, |point| point.step);
     Manifest {
@@ -272,6 +278,7 @@ fn manifest(
             finished: run::now(),
             wall_seconds: BTreeMap::from([("train".to_owned(), seconds)]),
         },
+        process,
         peak_memory_bytes: run::peak_memory_bytes(),
         training: Some(TrainingRecord {
             selected_by: "nothing: the last weights are kept".to_owned(),
@@ -286,5 +293,6 @@ fn manifest(
         ranker: None,
         limit: None,
         files: BTreeMap::new(),
+        left_out: BTreeMap::new(),
     }
 }

@@ -189,6 +189,7 @@ fn seed_result(
         times: manifest.times.clone(),
         machine: manifest.machine.clone(),
         code: manifest.code.clone(),
+        process: manifest.process.clone(),
         key: manifest.key.clone(),
         retrieval_sha256: manifest.files.get("retrieval.safetensors").map(|file| file.sha256.clone()),
     }

@@ -9,7 +9,9 @@ use super::figure_data::FigureData;
 use super::ranker::RankerSection;
 use crate::baseline::{PublishedStatistics, Scope};
 use crate::eval::{Averaging, Metric, MetricTable, SeedSummary, TwoLevel};
-use crate::run::{CodeRecord, CurvePoint, DatasetRecord, Machine, SettingRecord, Times, TrainingRecord};
+use crate::run::{
+    CodeRecord, CurvePoint, DatasetRecord, Machine, ProcessRecord, SettingRecord, Times, TrainingRecord,
+};
 
 /// Name and version of the format.
 pub const SCHEMA: &str = "bench.results/1";
@@ -115,6 +117,9 @@ pub struct SeedResult {
     pub machine: Machine,
     /// What computed it.
     pub code: CodeRecord,
+    /// By which process; left out for early cells.
+    #[serde(default, skip_serializing_if = "ProcessRecord::is_unknown")]
+    pub process: ProcessRecord,
     /// Key of the cell in the run store.
     pub key: String,
     /// SHA-256 of `retrieval.safetensors`: equal for runs with bit-identical candidates, scores and ranks.

@@ -14,8 +14,8 @@ use crate::eval::{
     paper_metrics, two_level_of,
 };
 use crate::run::{
-    AuditRecord, BackboneRecord, Cell, CodeRecord, CurvePoint, Machine, PromptRecord, RankedPart,
-    RankerRecord, RankingCell, StoredPart, Times, TrainingRecord,
+    AuditRecord, BackboneRecord, Cell, CodeRecord, CurvePoint, Machine, ProcessRecord, PromptRecord,
+    RankedPart, RankerRecord, RankingCell, StoredPart, Times, TrainingRecord,
 };
 
 /// All that a report says of a ranker.
@@ -71,6 +71,9 @@ pub struct RankerSeed {
     pub machine: Machine,
     /// What computed it.
     pub code: CodeRecord,
+    /// By which process; left out for early cells.
+    #[serde(default, skip_serializing_if = "ProcessRecord::is_unknown")]
+    pub process: ProcessRecord,
     /// Key of the cell in the run store.
     pub key: String,
     /// SHA-256 of `ranking.safetensors`: equal for bit-identical scores.
@@ -297,6 +300,7 @@ fn seed(cell: &RankingCell, values: &Values, metrics: &[Metric]) -> RankerSeed {
         times: manifest.times.clone(),
         machine: manifest.machine.clone(),
         code: manifest.code.clone(),
+        process: manifest.process.clone(),
         key: manifest.key.clone(),
         ranking_sha256: manifest.files.get("ranking.safetensors").map(|file| file.sha256.clone()),
     }

@@ -71,12 +71,6 @@ impl<'a> CellCheckpoints<'a> {
         Self { folder, key, reporter, pace: Mutex::new(pace) }
     }
 
-    /// How often the work was taken up again where a process had left it.
-    #[must_use]
-    pub fn resumed(&self) -> u32 {
-        self.pace().resumed
-    }
-
     /// Remove them: the cell is stored.
     pub fn done(&self) {
         // What cannot be removed is in nobody's way, and `bench clean` shows it.
@@ -178,6 +172,10 @@ impl Checkpoints for CellCheckpoints<'_> {
                 None
             }
         }
+    }
+
+    fn resumed(&self) -> u32 {
+        self.pace().resumed
     }
 
     fn due(&self) -> bool {

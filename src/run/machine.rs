@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Where a run was computed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Machine {
     /// Operating system and architecture, such as `linux x86_64`.
     pub platform: String,
@@ -13,6 +13,18 @@ pub struct Machine {
     /// Instruction sets that the numeric kernels may choose by, such as `avx2 fma avx512f`. Results do not depend on them,
     /// speed does.
     pub cpu_features: String,
+    /// The processor's name, where the system tells; this and what follows is not in early cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
+    /// Processors that the system has, each a thread of the hardware.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processors: Option<usize>,
+    /// Memory that it has, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// The system's name and version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
 }
 
 impl Machine {
@@ -20,8 +32,70 @@ impl Machine {
     #[must_use]
     pub fn here(threads: usize) -> Self {
         let platform = format!("{} {}", std::env::consts::OS, std::env::consts::ARCH);
-        Self { platform, threads, cpu_features: cpu_features() }
+        let processors = std::fs::read_to_string("/proc/cpuinfo").ok();
+        let field = |text: &str, name: &str| {
+            let of = |line: &str| Some(line.strip_prefix(name)?.trim().strip_prefix(':')?.trim().to_owned());
+            text.lines().filter_map(of).collect::<Vec<String>>()
+        };
+        let named = |text: &String| {
+            ["model name", "Model", "Processor"].iter().find_map(|name| field(text, name).pop())
+        };
+        let counted = processors.as_ref().map(|text| field(text, "processor").len()).filter(|n| *n > 0);
+        Self {
+            platform,
+            threads,
+            cpu_features: cpu_features(),
+            processor: processors.as_ref().and_then(named),
+            processors: counted.or_else(|| std::thread::available_parallelism().ok().map(usize::from)),
+            memory_bytes: memory().map(|(total, _)| total),
+            system: system(),
+        }
     }
+}
+
+/// Memory in all and available, in bytes, where the system tells (Linux).
+#[must_use]
+pub fn memory() -> Option<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let field = |name: &str| -> Option<u64> {
+        let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(rest.trim_start_matches(':').trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+    };
+    Some((field("MemTotal")?, field("MemAvailable")?))
+}
+
+/// `Debian GNU/Linux 12 (bookworm), kernel 6.1.0`, or as much of it as the system tells.
+fn system() -> Option<String> {
+    let release = std::fs::read_to_string("/etc/os-release").ok();
+    let name = release.as_ref().and_then(|text| {
+        let value = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+        Some(value.trim().trim_matches('"').to_owned())
+    });
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
+    let kernel = kernel.map(|text| format!("kernel {}", text.trim()));
+    let known: Vec<String> = name.into_iter().chain(kernel).collect();
+    if known.is_empty() { None } else { Some(known.join(", ")) }
+}
+
+/// SHA-256 of this program's file, read once, so that builds of one version can be told apart. `None` where the system does not say
+/// which file that is.
+#[must_use]
+pub fn executable_sha256() -> Option<String> {
+    static HASH: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let hash = || {
+        // Linux runs on from the old file where a build has put a new one in its place.
+        let path = std::path::Path::new("/proc/self/exe");
+        let path = if path.exists() { path.to_owned() } else { std::env::current_exe().ok()? };
+        let (mut file, mut hasher) = (std::fs::File::open(path).ok()?, Sha256::new());
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match std::io::Read::read(&mut file, &mut buffer).ok()? {
+                0 => return Some(hex::encode(hasher.finalize())),
+                n => hasher.update(&buffer[..n]),
+            }
+        }
+    };
+    HASH.get_or_init(hash).clone()
 }
 
 /// The instruction sets of this processor that matter to matrix kernels, separated by spaces.

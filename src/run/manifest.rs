@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Machine, RankerRecord};
+use super::machine::executable_sha256;
+use super::{Machine, ProcessRecord, RankerRecord};
 
 /// Version of `manifest.json`.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -36,6 +37,9 @@ pub struct Manifest {
     pub machine: Machine,
     /// When, and for how long.
     pub times: Times,
+    /// By which process.
+    #[serde(default, skip_serializing_if = "ProcessRecord::is_unknown")]
+    pub process: ProcessRecord,
     /// The most memory that the process held until the cell was complete, in bytes, where the system tells.
     #[serde(default)]
     pub peak_memory_bytes: Option<u64>,
@@ -51,6 +55,9 @@ pub struct Manifest {
     /// The other files of the cell by name. Filled in by the store.
     #[serde(default)]
     pub files: BTreeMap<String, FileRecord>,
+    /// Files that a bundle of this cell was packed without.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, FileRecord>,
 }
 
 /// The dataset of a run.
@@ -99,13 +106,17 @@ pub struct CodeRecord {
     pub version: String,
     /// Version of the stage, part of the key.
     pub stage_version: u32,
+    /// SHA-256 of the program's file. Not in early cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable_sha256: Option<String>,
 }
 
 impl CodeRecord {
     /// This program at a stage version.
     #[must_use]
     pub fn here(stage_version: u32) -> Self {
-        Self { version: env!("CARGO_PKG_VERSION").to_owned(), stage_version }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Self { version, stage_version, executable_sha256: executable_sha256() }
     }
 }
 

@@ -9,12 +9,16 @@ pub mod atomic;
 mod cell;
 mod checkpoint;
 pub mod claim;
+mod command;
+mod energy;
 mod error;
 mod imported;
 mod key;
 mod listing;
 mod machine;
 mod manifest;
+mod opened;
+mod process;
 mod ranking;
 mod ranking_cell;
 mod retrieval;
@@ -24,22 +28,28 @@ mod store;
 pub use cell::{CONFIG, Cell, WEIGHTS};
 pub use checkpoint::{CellCheckpoints, set_checkpoint_pause};
 pub use claim::{Claim, Claims, Holder, Owner, Pulse, Taken, Turn};
+pub use command::{command_line, shown_command};
+pub use energy::EnergyCounters;
 pub use error::Error;
 pub use imported::{ImportCounts, ImportRecord, ImportedCell, ImportedRanks};
 pub use key::CellKey;
 pub use listing::{Claimed, Listed, claims_in, list_all};
-pub use machine::{Machine, cpu_features, now, peak_memory_bytes, reset_peak_memory, sha256_hex};
+pub use machine::{
+    Machine, cpu_features, executable_sha256, memory, now, peak_memory_bytes, reset_peak_memory, sha256_hex,
+};
 pub use manifest::{
     CodeRecord, CurvePoint, DatasetRecord, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord,
     SourceRecord, Times, TrainingRecord,
 };
+pub use opened::Opened;
+pub use process::{Effort, ProcessRecord};
 pub use ranking::{READ_OUTS, RankedPart, Reading, StoredRanking};
 pub use ranking_cell::{
     ADAPTER, AuditRecord, BackboneRecord, LabelRecord, PromptRecord, RankerRecord, RankingCell,
 };
 pub use retrieval::{StoredPart, StoredRetrieval};
 pub use stage::{Files, Flaw, Stage};
-pub use store::{Damage, Expected, Found, Glance, Store};
+pub use store::{Damage, Expected, Found, Glance, Store, is_weights, parse_manifest, reseal};
 
 /// Version of the code of the retrieval stage. It is part of every cell's key: raise it when the same settings and
 /// data would give other numbers, and old cells are computed again.

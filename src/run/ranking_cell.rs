@@ -1,5 +1,6 @@
 //! A cell of the second stage.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,9 @@ pub struct BackboneRecord {
     pub compute_type: String,
     /// Memory of the weights, in bytes.
     pub bytes: u64,
+    /// SHA-256 of its files by name: description, tokenizer, weights. Empty for a built-in one, whose cell has them, and in early cells.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// Counts of prompts.

@@ -87,9 +87,21 @@ pub struct Store<C = Cell> {
 }
 
 /// Why a cell could not be read.
-enum Broken {
+pub(super) enum Broken {
     Damage { path: PathBuf, what: String },
     Fatal(Error),
+}
+
+impl Broken {
+    /// The same where nothing is set aside.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Fatal(error) => error,
+            Self::Damage { path, what } => {
+                Error::read(&path, io::Error::new(io::ErrorKind::InvalidData, what))
+            }
+        }
+    }
 }
 
 impl<C: Stage> Store<C> {
@@ -197,15 +209,9 @@ impl<C: Stage> Store<C> {
     /// If it cannot be read or differs from the manifest.
     pub fn file(&self, key: &CellKey, name: &str) -> Result<Option<Vec<u8>>, Error> {
         let folder = self.cell_dir(key);
-        let as_error = |broken| match broken {
-            Broken::Fatal(error) => error,
-            Broken::Damage { path, what } => {
-                Error::read(&path, io::Error::new(io::ErrorKind::InvalidData, what))
-            }
-        };
-        let manifest = read_manifest(&folder).map_err(as_error)?;
+        let manifest = read_manifest(&folder).map_err(Broken::into_error)?;
         match manifest.files.get(name) {
-            Some(record) => read_verified(&folder.join(name), record).map(Some).map_err(as_error),
+            Some(record) => read_verified(&folder.join(name), record).map(Some).map_err(Broken::into_error),
             None => Ok(None),
         }
     }
@@ -345,11 +351,64 @@ fn read_cell<C: Stage>(folder: &Path, key: &CellKey) -> Result<C, Broken> {
         .map_err(|Flaw { file, what }| Broken::Damage { path: folder.join(file), what })
 }
 
-fn read_manifest(folder: &Path) -> Result<Manifest, Broken> {
+pub(super) fn read_manifest(folder: &Path) -> Result<Manifest, Broken> {
     let path = folder.join(MANIFEST);
     let bytes = read(&path, "missing: the run that wrote this cell did not finish")?;
+    manifest_of(path, &bytes)
+}
+
+/// The manifest in `bytes`, which were read from `name`.
+///
+/// # Errors
+/// A text that says what is wrong: another format, a later version, other fields than were written.
+pub fn parse_manifest(name: &str, bytes: &[u8]) -> Result<Manifest, String> {
+    manifest_of(PathBuf::from(name), bytes).map_err(|broken| match broken {
+        Broken::Damage { what, .. } => what,
+        Broken::Fatal(error) => error.to_string(),
+    })
+}
+
+/// The same manifest for a cell of which some files were changed on purpose, or left out: with the new sizes and hashes, and its own.
+///
+/// # Errors
+/// A text that says why it cannot be read.
+pub fn reseal(
+    bytes: &[u8],
+    changed: &BTreeMap<String, Vec<u8>>,
+    left_out: &[String],
+) -> Result<Vec<u8>, String> {
+    let mut value: Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let fields = value.as_object_mut().ok_or("not a manifest")?;
+    for (name, bytes) in changed {
+        let file =
+            fields.get_mut("files").and_then(|files| files.get_mut(name)).ok_or("names no such file")?;
+        *file = serde_json::to_value(record(bytes)).map_err(|error| error.to_string())?;
+    }
+    for name in left_out {
+        let file = fields.get_mut("files").and_then(|files| files.as_object_mut()?.remove(name));
+        let file = file.ok_or("names no such file")?;
+        let gone = fields.entry("left_out").or_insert_with(|| Value::Object(serde_json::Map::new()));
+        gone.as_object_mut().ok_or("its left_out is no object")?.insert(name.clone(), file);
+    }
+    fields.remove(SEAL);
+    let seal = canonical_sha256(&value);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert(SEAL.to_owned(), seal.into());
+    }
+    let mut bytes = serde_json::to_vec_pretty(&value).map_err(|error| error.to_string())?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Whether a file of a cell holds weights: large, and needed by no table.
+#[must_use]
+pub fn is_weights(name: &str) -> bool {
+    name == super::WEIGHTS || name.ends_with("model.safetensors")
+}
+
+fn manifest_of(path: PathBuf, bytes: &[u8]) -> Result<Manifest, Broken> {
     // The version is looked at first: a later format need not have the fields that are known here.
-    let mut value: Value = parse(&path, &bytes)?;
+    let mut value: Value = parse(&path, bytes)?;
     match value.get("version").and_then(Value::as_u64) {
         Some(found) if found > u64::from(MANIFEST_VERSION) => {
             Err(Broken::Fatal(Error::Newer { path, found, known: MANIFEST_VERSION }))
@@ -364,13 +423,13 @@ fn read_manifest(folder: &Path) -> Result<Manifest, Broken> {
                     return Err(Broken::Damage { path, what });
                 }
             }
-            parse(&path, &bytes)
+            parse(&path, bytes)
         }
         None => Err(Broken::Damage { path, what: "no version".to_owned() }),
     }
 }
 
-fn read_verified(path: &Path, expected: &FileRecord) -> Result<Vec<u8>, Broken> {
+pub(super) fn read_verified(path: &Path, expected: &FileRecord) -> Result<Vec<u8>, Broken> {
     let bytes = read(path, "missing, though the manifest names it")?;
     let damage = |what| Err(Broken::Damage { path: path.to_owned(), what });
     if bytes.len() as u64 != expected.bytes {

@@ -27,6 +27,12 @@ impl Token {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
+    /// Whether it stands in `bytes`. What is too short to be a token stands everywhere, and counts as nowhere.
+    #[must_use]
+    pub fn is_in(&self, bytes: &[u8]) -> bool {
+        self.0.len() >= 8 && bytes.windows(self.0.len()).any(|window| window == self.0.as_bytes())
+    }
+
     /// What the header `Authorization` holds.
     pub(super) fn authorization(&self) -> String {
         format!("Bearer {}", self.0)

@@ -107,6 +107,47 @@ fn listing(report: &Report) -> Code {
     }
 }
 
+/// What later cells tell beside: the machine, the build, how often work went on, what it used. Nothing for early ones.
+fn circumstances(report: &Report) -> Vec<(&'static str, String)> {
+    let ranked = || report.ranker.iter().flat_map(|ranker| &ranker.seeds);
+    let machines = || report.seeds.iter().map(|seed| &seed.machine).chain(ranked().map(|seed| &seed.machine));
+    let codes = report.seeds.iter().map(|seed| &seed.code).chain(ranked().map(|seed| &seed.code));
+    let processes =
+        || report.seeds.iter().map(|seed| &seed.process).chain(ranked().map(|seed| &seed.process));
+    let join = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join("; ");
+    let hardware = machines().filter_map(|machine| {
+        let name = machine.processor.clone()?;
+        let count = machine.processors.map(|n| format!(", {n} processor{}", if n == 1 { "" } else { "s" }));
+        let memory = machine.memory_bytes.map(|n| format!(", {} of memory", bytes(n)));
+        Some(format!("{name}{}{}", count.unwrap_or_default(), memory.unwrap_or_default()))
+    });
+    let resumed: u32 = processes().map(|process| process.resumed).sum();
+    let energy: Vec<f64> = processes().filter_map(|process| process.energy_joules).collect();
+    let told = energy.len();
+    let facts = [
+        ("processor", join(hardware.collect())),
+        ("system", join(machines().filter_map(|machine| machine.system.clone()).collect())),
+        ("program (SHA-256)", join(codes.filter_map(|code| code.executable_sha256.clone()).collect())),
+        (
+            "resumed from checkpoints",
+            if resumed > 0 { format!("{resumed} times in all") } else { String::new() },
+        ),
+        (
+            "energy of the processor",
+            if told > 0 {
+                format!(
+                    "{:.1} kJ in all, for {told} of {} cells",
+                    energy.iter().sum::<f64>() / 1e3,
+                    processes().count()
+                )
+            } else {
+                String::new()
+            },
+        ),
+    ];
+    facts.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
 pub(super) fn provenance(report: &Report) -> Section {
     let distinct = |what: &dyn Fn(&SeedResult) -> String| {
         let values: BTreeSet<String> = report.seeds.iter().map(what).collect();
@@ -125,6 +166,8 @@ pub(super) fn provenance(report: &Report) -> Section {
         ("threads".to_owned(), distinct(&|seed| seed.machine.threads.to_string())),
         ("instruction sets".to_owned(), distinct(&|seed| seed.machine.cpu_features.clone())),
     ];
+    entries
+        .extend(circumstances(report).into_iter().map(|(name, value)| (name.to_owned(), Prose::from(value))));
     for source in &report.dataset.ours.sources {
         let value =
             Prose::new(format!("{} bytes, SHA-256 ", thousands(source.bytes))).code(source.sha256.clone());

@@ -27,6 +27,48 @@ fn plan_says_what_would_run_what_is_stored_and_what_is_missing() {
 }
 
 #[test]
+fn plan_says_which_cells_are_used_and_why_the_others_are_not_there() {
+    let place = Place::tiny();
+    let nothing = "tiny: retrieval of seeds 1, 2 would run: no cell of this stage and dataset is stored\n";
+    let ran = place.run(&["plan", "tiny.toml"]).succeeds();
+    assert!(ran.stdout.ends_with(nothing), "{}", ran.stdout);
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let cell = place.names("runs/retrieval").remove(0);
+    let ran = place.run(&["plan", "tiny.toml"]).succeeds();
+    let lines = format!(
+        "tiny: stored: 1 retrieval/{cell}\ntiny: retrieval of seed 2 would run: the nearest stored cell is {cell} of tiny: seed 1\n"
+    );
+    assert!(ran.stdout.ends_with(&lines), "{}", ran.stdout);
+    let other =
+        ["plan", "tiny.toml", "-S", "retriever.dropout=0.25", "-S", "retriever.blocks=1", "-S", "seeds=[1]"];
+    let ran = place.run(&other).succeeds();
+    let line = format!(
+        "tiny: retrieval of seed 1 would run: the nearest stored cell is {cell} of tiny: retriever.blocks 2, not 1; \
+         retriever.dropout 0.5, not 0.25\n"
+    );
+    assert!(ran.stdout.ends_with(&line), "{}", ran.stdout);
+    // Synthetic data have no upstream files: other draws are other settings.
+    let ran = place.run(&["plan", "tiny.toml", "-S", "dataset.seed=43", "-S", "seeds=[1]"]).succeeds();
+    assert!(ran.stdout.ends_with(&format!("{cell} of tiny: dataset.seed 42, not 43\n")), "{}", ran.stdout);
+    // An older version of the stage.
+    let manifest = format!("runs/retrieval/{cell}/manifest.json");
+    let old = place.read(&manifest).replace("\"stage_version\": 1", "\"stage_version\": 0");
+    let key = place.read(&manifest);
+    let key = key.split("\"key\": \"").nth(1).unwrap()[..64].to_owned();
+    let (folder, other) = (format!("runs/retrieval/{cell}"), "runs/retrieval/ffffffffffffffff");
+    let old = old.replace(&key, &"f".repeat(64));
+    let sealed = bench::run::reseal(old.as_bytes(), &std::collections::BTreeMap::new(), &[]).unwrap();
+    std::fs::write(place.path(&manifest), sealed).unwrap();
+    std::fs::rename(place.path(&folder), place.path(other)).unwrap();
+    let ran = place.run(&["plan", "tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    assert!(
+        ran.stdout.ends_with("ffffffffffffffff of tiny: version of the stage 0, not 1\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
 fn plan_counts_a_run_that_two_experiments_share_once() {
     let place = Place::tiny();
     place.write("twin.toml", &TINY.replace("tiny", "twin").replace("cutoffs = [1, 5]", "cutoffs = [3]"));
@@ -136,17 +178,10 @@ fn report_asks_for_the_data_where_two_versions_of_them_are_stored() {
 }
 
 #[test]
-fn settings_and_doctor_describe_themselves() {
+fn settings_describe_themselves() {
     let place = Place::new();
     let settings = place.run(&["settings"]).succeeds().stdout;
     assert_eq!(settings.trim_end(), bench::experiment::settings_markdown().trim_end());
-    let doctor = place.run(&["doctor", "--threads", "1"]).succeeds().stdout;
-    let facts: Vec<(&str, &str)> =
-        doctor.lines().filter_map(|line| line.split_once(char::is_whitespace)).collect();
-    let fact = |name: &str| facts.iter().find(|(what, _)| *what == name).map(|(_, value)| value.trim());
-    assert_eq!(fact("bench"), Some(env!("CARGO_PKG_VERSION")));
-    assert_eq!(fact("threads"), Some("1"));
-    assert!(fact("beauty").is_some_and(|state| state.ends_with("bench fetch beauty")), "{doctor}");
 }
 
 #[test]
@@ -210,7 +245,7 @@ fn wrong_arguments_are_usage_errors() {
         .run(&["vlidate", "tiny.toml"])
         .fails(2, &["error: vlidate is neither a command nor a file; did you mean validate?"]);
     let help = place.run(&["--help"]).succeeds().stdout;
-    for code in ["0", "2", "4", "96", "100", "106", "110", "130"] {
+    for code in ["0", "2", "4", "96", "100", "101", "102", "103", "106", "110", "130"] {
         assert!(help.contains(&format!("\n  {code:<4} ")), "{help}");
     }
 }

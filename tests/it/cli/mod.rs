@@ -1,8 +1,11 @@
 //! The program as a person or a script meets it: the real binary in a folder of its own.
 
 mod audit;
+mod bundle;
+mod clean;
 mod commands;
 mod compare;
+mod doctor;
 mod end_to_end;
 mod export;
 mod import;
@@ -11,6 +14,7 @@ mod output;
 mod preflight;
 mod problems;
 mod ranker;
+mod replay;
 mod reproducible;
 mod summary;
 mod together;

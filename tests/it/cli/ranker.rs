@@ -371,3 +371,45 @@ fn there_is_nothing_to_make_for_other_backbones() {
         &["error: ranked: backbone.name is \"embedded:huge\", but the built-in backbones are embedded:tiny and embedded:small"],
     );
 }
+
+#[test]
+fn plan_tells_a_ranking_that_is_missing_from_its_candidates() {
+    let place = place();
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let ranking = place.names("runs/ranking").remove(0);
+    let retrieval = place.names("runs/retrieval").remove(0);
+    let ran = place.run(&["plan", "tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    assert!(
+        ran.stdout.ends_with(&format!("ranked: stored: 1 retrieval/{retrieval}, 1 ranking/{ranking}\n")),
+        "{}",
+        ran.stdout
+    );
+    let ran = place.run(&["plan", "tiny.toml", "-S", "seeds=[1]", "-S", "ranker.history_items=2"]).succeeds();
+    let lines = format!(
+        "ranked: stored: 1 retrieval/{retrieval}\nranked: ranking of seed 1 would run: the nearest stored cell is {ranking} of ranked: \
+         ranker.history_items 3, not 2\n"
+    );
+    assert!(ran.stdout.ends_with(&lines), "{}", ran.stdout);
+    tiny::write(&place.path("model"), 6);
+    let ran = place.run(&["plan", "tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    assert!(ran.stdout.contains(&format!("{ranking} of ranked: content of the backbone ")), "{}", ran.stdout);
+}
+
+#[test]
+fn a_manifest_names_the_files_of_the_backbone_with_their_hashes() {
+    let place = place();
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let cell = place.names("runs/ranking").remove(0);
+    let manifest: Value =
+        serde_json::from_str(&place.read(&format!("runs/ranking/{cell}/manifest.json"))).unwrap();
+    let audit: Value = serde_json::from_str(&place.read(&format!("runs/ranking/{cell}/audit.json"))).unwrap();
+    let files = manifest["ranker"]["backbone"]["files"].as_object().unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        let bytes = std::fs::read(place.path("model").join(name)).unwrap();
+        assert_eq!(files[name], bench::run::sha256_hex(&bytes), "{name}");
+    }
+    assert_eq!(files["tokenizer.json"], audit["tokenizer"]);
+    let process = &manifest["process"];
+    assert_eq!(process["command"], "bench tiny.toml -S 'seeds=[1]'");
+    assert_eq!((&process["resumed"], &process["exit"]), (&0.into(), &"finished".into()));
+}

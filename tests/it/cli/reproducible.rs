@@ -32,6 +32,7 @@ fn without_times(mut results: Value) -> Value {
     for seed in results["seeds"].as_array_mut().unwrap() {
         let seed = seed.as_object_mut().unwrap();
         assert!(seed.remove("times").is_some());
+        assert!(seed.remove("process").is_some());
         assert!(seed.remove("peak_memory_bytes").is_some());
         for point in seed["curve"].as_array_mut().unwrap() {
             assert!(point.as_object_mut().unwrap().remove("wall_seconds").is_some());

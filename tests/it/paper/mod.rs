@@ -44,6 +44,7 @@ fn ranker(name: &str) -> RankerRecord {
             quantization: "nf4".to_owned(),
             compute_type: "bf16".to_owned(),
             bytes: 1,
+            files: Default::default(),
         },
         retrieval_key: String::new(),
         tuned: true,

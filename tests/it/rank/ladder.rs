@@ -55,6 +55,7 @@ fn ranking(seed: u64, test: RankedPart) -> RankingCell {
             quantization: "nf4".to_owned(),
             compute_type: "bf16".to_owned(),
             bytes: 4 << 30,
+            files: Default::default(),
         },
         retrieval_key: key,
         tuned: true,

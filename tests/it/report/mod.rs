@@ -11,8 +11,8 @@ use bench::baseline::{Baseline, built_in};
 use bench::eval::Averaging;
 use bench::report::{Error, Input, Report};
 use bench::run::{
-    Cell, CodeRecord, DatasetRecord, MANIFEST_VERSION, Machine, Manifest, SettingRecord, SourceRecord,
-    StoredPart, StoredRetrieval, Times, TrainingRecord,
+    Cell, CodeRecord, DatasetRecord, MANIFEST_VERSION, Machine, Manifest, ProcessRecord, SettingRecord,
+    SourceRecord, StoredPart, StoredRetrieval, Times, TrainingRecord,
 };
 use serde_json::json;
 
@@ -65,17 +65,19 @@ pub fn cell(seed: u64, test: &[u32]) -> Cell {
             preparation: vec![("rows read".to_owned(), "100,836".to_owned())],
             warnings: vec![],
         },
-        code: CodeRecord { version: "0.1.0".to_owned(), stage_version: 1 },
+        code: CodeRecord { version: "0.1.0".to_owned(), stage_version: 1, executable_sha256: None },
         machine: Machine {
             platform: "linux x86_64".to_owned(),
             threads: 2,
             cpu_features: "avx2 fma".to_owned(),
+            ..Machine::default()
         },
         times: Times {
             started: "2026-11-23T07:00:00.000Z".to_owned(),
             finished: "2026-11-23T07:02:05.000Z".to_owned(),
             wall_seconds: BTreeMap::from([("evaluate".to_owned(), 5.0), ("train".to_owned(), 120.0)]),
         },
+        process: ProcessRecord::default(),
         peak_memory_bytes: Some(300 << 20),
         training: Some(TrainingRecord {
             selected_by: "recall@10".to_owned(),
@@ -90,6 +92,7 @@ pub fn cell(seed: u64, test: &[u32]) -> Cell {
         ranker: None,
         limit: None,
         files: BTreeMap::new(),
+        left_out: BTreeMap::new(),
     };
     let retrieval = StoredRetrieval { k: 20, validation: part(test), test: part(test) };
     Cell { manifest, retrieval, curve: vec![], settings: vec![] }

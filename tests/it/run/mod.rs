@@ -3,6 +3,7 @@
 mod atomic;
 mod checkpoint;
 mod claims;
+mod process;
 mod ranking;
 mod rescue;
 mod store;

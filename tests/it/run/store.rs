@@ -57,6 +57,7 @@ fn cell() -> Cell {
             finished: bench::run::now(),
             wall_seconds: BTreeMap::from([("train".to_owned(), 0.1)]),
         },
+        process: bench::run::Effort::default().finished(),
         peak_memory_bytes: bench::run::peak_memory_bytes(),
         training: Some(TrainingRecord {
             selected_by: "Recall@10".to_owned(),
@@ -71,6 +72,7 @@ fn cell() -> Cell {
         ranker: None,
         limit: None,
         files: BTreeMap::new(),
+        left_out: BTreeMap::new(),
     };
     Cell {
         manifest,

@@ -36,10 +36,9 @@ fn argument(word: &str, secrets: &[String]) -> String {
     match word.split_once('=') {
         Some((name, value)) => {
             let private = ["token", "secret", "password", "api_key"];
-            let name_is = |known: &&str| name.to_ascii_lowercase().contains(known);
             // A setting such as `ranker.title_tokens` counts tokens and is none.
             let is_number = value.trim().parse::<f64>().is_ok();
-            let hidden = private.iter().any(|known| name_is(&known)) && !is_number;
+            let hidden = private.iter().any(|known| name.to_ascii_lowercase().contains(known)) && !is_number;
             format!("{}={}", path(name), if hidden { HIDDEN.to_owned() } else { path(value) })
         }
         None => path(word),

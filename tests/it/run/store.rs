@@ -57,7 +57,7 @@ fn cell() -> Cell {
             finished: bench::run::now(),
             wall_seconds: BTreeMap::from([("train".to_owned(), 0.1)]),
         },
-        process: bench::run::Effort::default().finished(),
+        process: bench::run::Effort::default().finished(0),
         peak_memory_bytes: bench::run::peak_memory_bytes(),
         training: Some(TrainingRecord {
             selected_by: "Recall@10".to_owned(),

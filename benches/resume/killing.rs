@@ -116,12 +116,12 @@ impl Killed<'_> {
         began.elapsed()
     }
 
-    /// Kill at random times below `longest` until the run is done, at most `most` times; then let it end.
+    /// Kill at random times, up to 0.7 of `longest`, until the run is done, at most `most` times; then let it end.
     pub fn run(&self, most: u32, longest: Duration, random: &mut Pcg64) -> Kills {
         let mut kills = Kills::default();
         while kills.total() < most {
             let mut child = self.command().spawn().expect("start the program");
-            let deadline = Instant::now() + longest.mul_f64(random.random());
+            let deadline = Instant::now() + longest.mul_f64(0.7 * random.random::<f64>());
             let status = loop {
                 match child.try_wait().expect("wait for the program") {
                     None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),

@@ -5,6 +5,7 @@
 
 mod args;
 mod audit;
+mod cell;
 mod compare;
 mod doctor;
 mod exit;
@@ -21,6 +22,8 @@ mod progress;
 mod report;
 mod run;
 mod select;
+mod status;
+mod submit;
 mod summary;
 mod table;
 mod validate;
@@ -70,6 +73,9 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Export(args) => export::export(args, common, &mut output),
         Command::Import(args) => import::import(args, common, &mut output),
         Command::Compare(args) => compare::compare(args, common, &mut output),
+        Command::Submit(args) => submit::submit(args, common, &mut output),
+        Command::Status(args) => status::status(args, common, &mut output),
+        Command::Cell(args) => cell::cell(args, common, &mut output),
         Command::Ls => ls::ls(common, &mut output),
         Command::Settings => output.print(&settings_markdown()).map(|()| Exit::Ok),
         Command::Doctor => doctor::doctor(common, &mut output),

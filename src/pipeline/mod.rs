@@ -22,6 +22,7 @@ mod ranking_cost;
 mod rebuild;
 mod record;
 mod seeds;
+mod stages;
 mod tables;
 
 use crate::events::{Interrupt, Reporter};
@@ -43,6 +44,7 @@ pub use pretraining::{Made, Pretrained, pretrain};
 pub use ranking_cost::ranking_cost;
 pub use rebuild::{Rebuilt, Stored, rebuild, stored_seeds};
 pub use seeds::Finished;
+pub use stages::{CellEnding, StageCell, Staged, compute_cell, stages};
 pub use tables::{Folders, build_report, published};
 
 use rebuild::stored_of;

@@ -17,13 +17,14 @@ mod ranking;
 mod ranking_cell;
 mod retrieval;
 mod stage;
+mod step;
 mod store;
 
 pub use cell::{CONFIG, Cell, WEIGHTS};
 pub use error::Error;
 pub use imported::{ImportCounts, ImportRecord, ImportedCell, ImportedRanks};
 pub use key::CellKey;
-pub use listing::{Listed, list_all};
+pub use listing::{Listed, SUBMISSIONS, list_all};
 pub use machine::{Machine, cpu_features, now, peak_memory_bytes, reset_peak_memory, sha256_hex};
 pub use manifest::{
     CodeRecord, CurvePoint, DatasetRecord, FileRecord, MANIFEST_VERSION, Manifest, SettingRecord,
@@ -35,6 +36,7 @@ pub use ranking_cell::{
 };
 pub use retrieval::{StoredPart, StoredRetrieval};
 pub use stage::{Files, Flaw, Stage};
+pub use step::Step;
 pub use store::{Damage, Expected, Found, Glance, Store};
 
 /// Version of the code of the retrieval stage. It is part of every cell's key: raise it when the same settings and

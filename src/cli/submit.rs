@@ -310,9 +310,13 @@ fn files(staged: &[Staged]) -> Result<Vec<String>, Failure> {
 
 fn places(common: &Common) -> Result<Places, Failure> {
     let text = |path: &Path| absolute(path).map_err(Failure::from);
+    let runs = text(&common.runs_dir)?;
+    if runs.contains('%') {
+        return Err(slurm::Error::Percent { runs }.into());
+    }
     Ok(Places {
         data: text(&common.data_dir)?,
-        runs: text(&common.runs_dir)?,
+        runs,
         reports: text(&common.reports_dir)?,
         baselines: common.baselines_dir.as_deref().map(text).transpose()?,
     })

@@ -14,6 +14,14 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// A folder of runs whose name Slurm would change.
+    #[error(
+        "{runs}: Slurm takes % in the path of a log for a number of the job; name another folder with --runs-dir"
+    )]
+    Percent {
+        /// The folder of runs.
+        runs: String,
+    },
     /// A manifest that cannot be used.
     #[error("read {}: {what}", path.display())]
     Manifest {

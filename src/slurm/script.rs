@@ -101,13 +101,14 @@ fn text(submission: &Submission, what: &str, options: &[String], command: &str, 
         "#!/bin/bash\n\
          # {what}; submission {name}, bench {bench}. To be submitted from the folder of this script, where its log goes.\n\
          {options}\
+         ended={ended}\n\
          cd -- {} || exit 96\n\
          unset {TOKENS}\n\
-         rm -f -- {ended}\n\
+         rm -f -- \"$ended\"\n\
          trap : TERM\n\
          {command}\n\
          code=$?\n\
-         printf '%s %s\\n' \"$code\" \"${{SLURMD_NODENAME:-?}}\" > {ended}\n\
+         printf '%s %s\\n' \"$code\" \"${{SLURMD_NODENAME:-?}}\" > \"$ended\"\n\
          exit \"$code\"\n",
         quote(directory)
     )

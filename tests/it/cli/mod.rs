@@ -12,6 +12,7 @@ mod preflight;
 mod problems;
 mod ranker;
 mod reproducible;
+mod slurm;
 mod summary;
 
 use std::path::{Path, PathBuf};

@@ -77,6 +77,7 @@ pub fn submit(args: &SubmitArgs, common: &Common, out: &mut Output) -> Result<Ex
         out.say("nothing was submitted")?;
         return Ok(exit);
     }
+    Slurm.check().map_err(Failure::from)?;
     let folder = submission.folder();
     if folder.symlink_metadata().is_ok() {
         let message =
@@ -92,6 +93,11 @@ pub fn submit(args: &SubmitArgs, common: &Common, out: &mut Output) -> Result<Ex
     }
     submission.save().map_err(Failure::from)?;
     let submitted = Slurm.submit(&mut submission);
+    if let (Err(error), true) = (&submitted, submission.batches.iter().all(|batch| batch.job.is_none())) {
+        // Nothing is waiting that somebody would follow.
+        let _ = std::fs::remove_dir_all(&folder);
+        return Err(Failure::new(Exit::RunFailed, format!("{error}; nothing was submitted")));
+    }
     show(&submission, out)?;
     out.print(&folder.join(slurm::SUBMISSION).display().to_string())?;
     if let Err(error) = submitted {

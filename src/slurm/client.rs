@@ -22,6 +22,14 @@ impl Slurm {
         Command::new("squeue").arg("--version").output().is_ok_and(|output| output.status.success())
     }
 
+    /// Prove that jobs can be submitted from this machine.
+    ///
+    /// # Errors
+    /// If `sbatch` is not there or does not start.
+    pub fn check(self) -> Result<(), Error> {
+        run("sbatch", &["--version"], None).map(drop)
+    }
+
     /// The most tasks of an array: `MaxArraySize`, which is one more than the highest index.
     #[must_use]
     pub fn longest_array(self) -> u32 {

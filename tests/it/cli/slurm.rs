@@ -13,8 +13,11 @@ use super::{Place, Ran, names, ranker};
 /// The programs of a Slurm that only counts: arrays of at most 4 tasks, and a queue that is a file.
 fn counting(place: &Place) {
     let programs = [
-        ("sbatch", "printf '%s\\n' \"$*\" >> calls; cp \"${@: -1}\" /dev/null && wc -l < calls"),
-        ("squeue", "cat \"$(dirname \"$0\")/queue\" 2> /dev/null"),
+        (
+            "sbatch",
+            "[ \"$1\" = --version ] && exit; [ -e ../../../refuse ] && echo 'Invalid partition' >&2 && exit 1; printf '%s\\n' \"$*\" >> calls; cp \"${@: -1}\" /dev/null && wc -l < calls",
+        ),
+        ("squeue", "cat \"$(dirname \"$0\")/queue\" 2> /dev/null || true"),
         ("scontrol", "[ \"$2\" = config ] && echo 'MaxArraySize            = 4'"),
         ("sacct", "echo 'Slurm accounting storage is disabled' >&2; exit 1"),
     ];
@@ -136,6 +139,26 @@ fn a_dry_run_shows_the_scripts_and_leaves_nothing() {
     let absent = without_slurm(&place, &["submit", "tiny.toml"]);
     assert_eq!(absent.code, Some(96));
     assert!(absent.stderr.contains("error: sbatch is not there"), "{}", absent.stderr);
+    // A folder of runs that Slurm would take for a pattern.
+    let odd = without_slurm(&place, &["submit", "tiny.toml", "--dry-run", "--runs-dir", "100%j"]);
+    assert!(
+        odd.stderr.contains("Slurm takes % in the path of a log for a number of the job"),
+        "{}",
+        odd.stderr
+    );
+}
+
+#[test]
+fn a_refusal_of_the_first_array_leaves_nothing_and_its_words_are_told() {
+    let place = ranker::place();
+    counting(&place);
+    place.write("refuse", "");
+    let ran = with_slurm(&place, &["submit", "tiny.toml", "--name", "one"]);
+    assert_eq!(
+        ran.errors(),
+        ["error: sbatch --parsable retrieval-0.sh refused: Invalid partition; nothing was submitted"]
+    );
+    assert_eq!((ran.code, place.names("runs/submissions")), (Some(100), Vec::new()));
 }
 
 #[test]
@@ -314,7 +337,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Both stages, of which the first takes some seconds for a seed.
 fn slow(place: &Place) {
-    let lru = "kind = \"lru\"\nhidden_dim = 64\nstate_dim = 64\nbatch_size = 8\nmax_epochs = 1500\npatience = 100000";
+    let lru = "kind = \"lru\"\nhidden_dim = 64\nstate_dim = 64\nbatch_size = 8\nmax_epochs = 500\npatience = 100000";
     place.write("tiny.toml", &place.read("tiny.toml").replace("kind = \"popularity\"", lru));
 }
 
@@ -412,7 +435,7 @@ fn on_a_real_slurm_a_lost_node_costs_nothing_but_time() {
     ])
     .succeeds();
     let text = place.read("tiny.toml");
-    place.write("tiny.toml", &text.replace("max_epochs = 1500", "max_epochs = 10"));
+    place.write("tiny.toml", &text.replace("max_epochs = 500", "max_epochs = 10"));
     let manifest: Value =
         serde_json::from_str(&place.read(&format!("{}/submission.json", submission("held")))).unwrap();
     cluster.slurm("scontrol", &["release", manifest["batches"][0]["job"].as_str().unwrap()]);

@@ -23,7 +23,8 @@ Exit codes:
   100  a run failed
   101  a gate of `bench compare` failed
   102  published numbers contradict each other, and --strict was given
-  106  something could not run here, and --strict was given
+  106  something could not run here, and --strict was given; or, of
+       `bench status`, something is not finished yet
   110  output could not be written
   130  interrupted; what was finished is kept";
 

@@ -1,7 +1,7 @@
 //! Unit costs of what grows with a sweep, a catalogue and its users: the figures of docs/scale.md.
 //!
 //! `cargo bench --bench scale` runs all sections, `BENCH_SECTIONS=store,catalogue` some: `store` (a store of 1,000 made-up cells, and a
-//! submission of 1,000), `cell` (bytes of a stored retrieval), `catalogue` (the walk over up to `BENCH_SCALE_ITEMS` items, ten million
+//! submission of 1,000), `cell` (bytes of a stored retrieval), `users` (data in memory), `catalogue` (the walk over up to `BENCH_SCALE_ITEMS` items, ten million
 //! if it is not set, which takes 3 GB) and `training` (a step over up to a tenth of that).
 
 #[path = "../report/simulated.rs"]
@@ -9,12 +9,13 @@
 mod simulated;
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 use bench::data::ItemId;
 use bench::events::Silent;
-use bench::experiment::{DatasetSource, HistoryMask, LruSpec};
-use bench::pipeline::{Folders, stored_seeds};
+use bench::experiment::{DatasetSource, DatasetSpec, HistoryMask, LruSpec, SyntheticSpec};
+use bench::pipeline::{Folders, Prepared, stored_seeds};
 use bench::retrieve::lru::LruRec;
 use bench::retrieve::lru::forward::Masks;
 use bench::retrieve::lru::packed::Packed;
@@ -30,9 +31,13 @@ fn main() {
     let wanted = std::env::var("BENCH_SECTIONS").unwrap_or_default();
     let asked = |name: &str| wanted.is_empty() || wanted.split(',').any(|one| one == name);
     println!("{} threads", rayon::current_num_threads());
-    for (name, section) in
-        [("cell", cell as fn()), ("store", store), ("catalogue", walk), ("training", training)]
-    {
+    for (name, section) in [
+        ("cell", cell as fn()),
+        ("store", store),
+        ("users", users),
+        ("catalogue", walk),
+        ("training", training),
+    ] {
         if asked(name) {
             println!("\n## {name}\n");
             section();
@@ -159,6 +164,28 @@ fn submission(runs: &str, cells: &[Wanted]) -> Submission {
     }
 }
 
+/// Memory of prepared data by users.
+fn users() {
+    println!(
+        "| users | interactions of a user | s | peak, MiB | peak bytes for a user more |\n|---|---|---|---|---|"
+    );
+    let mut before: Option<(u64, u64)> = None;
+    for users in [50_000, 150_000, 450_000] {
+        let source = SyntheticSpec { users, items: 2_000, mean_length: 9.0, ..SyntheticSpec::default() };
+        let spec = DatasetSpec::new(DatasetSource::Synthetic(source));
+        reset_peak_memory();
+        let (data, seconds) = timed(|| Prepared::load(&spec, Path::new("no-data"), &Silent).expect("data"));
+        let peak = peak_memory_bytes().unwrap_or(0);
+        let found = data.record.users;
+        let each = before.map_or_else(String::new, |(users_before, peak_before)| {
+            format!("{:.0}", peak.saturating_sub(peak_before) as f64 / (found - users_before) as f64)
+        });
+        let mib = peak as f64 / 1_048_576.0;
+        println!("| {found} | {:.1} | {seconds:.2} | {mib:.0} | {each} |", data.record.mean_length);
+        before = Some((found, peak));
+    }
+}
+
 /// Numbers without a pattern that are quick to make, from -0.05 to 0.05.
 fn numbers(n: usize) -> Vec<f32> {
     let mix = |at: usize| (at as u32).wrapping_mul(2_654_435_761) ^ (at as u32) << 7;
@@ -199,6 +226,7 @@ fn training() {
         let model = LruRec::init(&spec, items, Seed::new(1)).expect("a model");
         let mut trainer = Trainer::new(model, &spec).expect("a trainer");
         let mut packed = Packed::default();
+        packed.clear();
         for user in 0..spec.batch_size {
             let id = |at: usize| ItemId::new(((user * 31 + at * 977) % items + 1) as u32).expect("an item");
             let history: Vec<ItemId> = (0..8).map(id).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::args::{Common, StatusArgs};
 use super::exit::{Exit, Failure};
-use super::format::{count, list};
+use super::format::count;
 use super::output::{self, Output};
 use super::table::table;
 use crate::slurm::{self, Followed, Progress, REPORT, Slurm, Submission, Watched};
@@ -78,7 +78,7 @@ fn show(submission: &Submission, followed: &Followed, out: &mut Output) -> Resul
     }
     let mut table = table(out.style(), &["stage", "experiment", "seeds", "state", ""]);
     for ((step, experiment, state, detail), seeds) in &rows {
-        table.add_row([step, experiment, &list(seeds), state, detail]);
+        table.add_row([step, experiment, &ranges(seeds), state, detail]);
     }
     let report = detail(&followed.report, &submission.log(REPORT, None));
     table.add_row([REPORT, "", "", word(&followed.report), &report]);
@@ -90,6 +90,23 @@ fn show(submission: &Submission, followed: &Followed, out: &mut Output) -> Resul
         out.say(&format!("`bench submit --resubmit {}` submits again what failed", submission.name))?;
     }
     Ok(())
+}
+
+/// `1-5, 8`: a sweep may have a thousand seeds.
+fn ranges(seeds: &[u64]) -> String {
+    let mut found: Vec<(u64, u64)> = Vec::new();
+    for &seed in seeds {
+        match found.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(seed) => *last = seed,
+            _ => found.push((seed, seed)),
+        }
+    }
+    let text = |&(first, last): &(u64, u64)| match last - first {
+        0 => first.to_string(),
+        1 => format!("{first}, {last}"),
+        _ => format!("{first}-{last}"),
+    };
+    found.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
 const fn word(progress: &Progress) -> &'static str {

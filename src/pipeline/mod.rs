@@ -44,7 +44,7 @@ pub use pretraining::{Made, Pretrained, pretrain};
 pub use ranking_cost::ranking_cost;
 pub use rebuild::{Rebuilt, Stored, rebuild, stored_seeds};
 pub use seeds::Finished;
-pub use stages::{CellEnding, StageCell, Staged, compute_cell, stages};
+pub use stages::{CellEnding, StageCell, Staged, compute_cell, gpus, stages};
 pub use tables::{Folders, build_report, published};
 
 use rebuild::stored_of;

@@ -71,6 +71,12 @@ pub fn stages(
     Ok(jobs.map(|job| stages.job(job)).collect())
 }
 
+/// The cells that one is computed from.
+type Inputs = Vec<(Step, CellKey)>;
+
+/// What stored seeds cost, and with how many threads.
+type Known = (Cost, usize);
+
 struct Stages<'a> {
     store: Store,
     rankings: Store<RankingCell>,
@@ -149,7 +155,7 @@ impl Stages<'_> {
         &mut self,
         (step, seed, key): (Step, Seed, &CellKey),
         manifest: &Option<Manifest>,
-        (on, known): (Vec<(Step, CellKey)>, Option<(Cost, usize)>),
+        (on, known): (Inputs, Option<Known>),
         estimate: impl FnOnce(&mut Self) -> Cost,
     ) -> StageCell {
         let stored = manifest.is_some();
@@ -181,14 +187,15 @@ fn looks<C: Stage>(
 }
 
 /// The cost of the seeds that are stored, and the threads that they had.
-fn measured_of(manifests: &[Option<Manifest>]) -> Option<(Cost, usize)> {
+fn measured_of(manifests: &[Option<Manifest>]) -> Option<Known> {
     let stored: Vec<Manifest> = manifests.iter().flatten().cloned().collect();
     let threads = stored.iter().map(|manifest| manifest.machine.threads).max()?;
     Some((measured(&stored)?, threads))
 }
 
-/// GPUs that an experiment asks for: one, if its setting `device` names one.
-fn gpus(experiment: &Experiment) -> u32 {
+/// GPUs that a cell of an experiment asks for: one, if its setting `device` names one.
+#[must_use]
+pub fn gpus(experiment: &Experiment) -> u32 {
     let asks = |value: &Value| value.as_str().is_some_and(|device| device.starts_with("cuda"));
     let settings = &experiment.resolved.settings;
     u32::from(settings.iter().any(|setting| setting.key == "device" && asks(&setting.value)))

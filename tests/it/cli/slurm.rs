@@ -214,14 +214,16 @@ fn the_status_is_told_from_the_store_alone_where_there_is_no_slurm() {
         "error: runs: nothing was submitted from this folder of runs; `bench submit FILES` does, and --runs-dir names another",
     ]);
     counting(&place);
-    with_slurm(&place, &["submit", "tiny.toml", "--name", "one"]).succeeds();
+    let seeds = ["-S", "seeds=[1, 2, 3, 7]"];
+    with_slurm(&place, &[&["submit", "tiny.toml", "--name", "one"], &seeds[..]].concat()).succeeds();
     let ran = without_slurm(&place, &["status"]);
     assert_eq!(ran.code, Some(106), "{}", ran.stdout);
-    assert!(ran.stdout.ends_with("one: 4 cells, 4 unknown\n"), "{}", ran.stdout);
-    place.run(&["tiny.toml"]).succeeds();
+    assert!(ran.stdout.ends_with("one: 8 cells, 8 unknown\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(" 1-3, 7 "), "{}", ran.stdout);
+    place.run(&[&["tiny.toml"], &seeds[..]].concat()).succeeds();
     place.write("runs/submissions/one/ended/report", "0 n1\n");
     let ran = without_slurm(&place, &["status", "one", "--watch", "5"]).succeeds();
-    assert!(ran.stdout.ends_with("one: 4 cells, 4 done\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("one: 8 cells, 8 done\n"), "{}", ran.stdout);
 }
 
 #[test]

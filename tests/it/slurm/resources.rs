@@ -1,5 +1,9 @@
 //! What a task asks of a node.
 
+use std::path::Path;
+
+use bench::experiment::{Experiment, Loaded, Origin, Setting};
+use bench::pipeline::gpus;
 use bench::slurm::{Mebibytes, Minutes, Need, Resources};
 use proptest::prelude::*;
 
@@ -31,6 +35,22 @@ fn a_task_asks_for_twice_the_estimate_and_some_for_the_start() {
     assert_eq!(need.ask(8), Resources { cpus: 8, memory_mib: 2048, minutes: 160, gpus: 1 });
     // A quarter of the processors, four times the time: 10 + 480, 98 times five.
     assert_eq!(need.ask(2), Resources { cpus: 2, memory_mib: 2048, minutes: 640, gpus: 1 });
+}
+
+#[test]
+fn a_gpu_is_asked_for_only_where_the_experiment_names_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quickstart.toml");
+    let Ok(Loaded::Runnable(mut experiment)) = Experiment::check(&path, &[], &[]) else {
+        panic!("the quickstart")
+    };
+    assert_eq!(gpus(&experiment), 0);
+    let name =
+        |device: &str| Setting { key: "device".to_owned(), value: device.into(), origin: Origin::Default };
+    for (device, expected) in [("auto", 0), ("cpu", 0), ("cuda:1", 1)] {
+        experiment.resolved.settings.retain(|setting| setting.key != "device");
+        experiment.resolved.settings.push(name(device));
+        assert_eq!(gpus(&experiment), expected, "{device}");
+    }
 }
 
 proptest! {

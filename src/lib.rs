@@ -29,6 +29,7 @@ pub mod retrieve;
 pub mod run;
 pub mod seed;
 pub mod significance;
+pub mod slurm;
 
 /// Training allocates and frees in every step; this allocator does so faster than most systems' own.
 #[global_allocator]

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::pipeline::Error;
+use crate::slurm;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +68,24 @@ impl From<Error> for Failure {
             Error::Data(_) | Error::Baseline(_) | Error::Import(_) | Error::Compare(_) | Error::Paper(_) => {
                 Exit::Invalid
             }
-            Error::Ambiguous { .. } | Error::AmbiguousBackbone { .. } | Error::Replay { .. } => Exit::Invalid,
+            Error::Ambiguous { .. }
+            | Error::AmbiguousBackbone { .. }
+            | Error::Replay { .. }
+            | Error::Changed { .. } => Exit::Invalid,
             _ => Exit::RunFailed,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<slurm::Error> for Failure {
+    fn from(error: slurm::Error) -> Self {
+        let exit = match error {
+            slurm::Error::Run(error) => return Error::from(error).into(),
+            slurm::Error::Refused { .. } => Exit::RunFailed,
+            slurm::Error::NoSubmission { .. } => Exit::NothingSelected,
+            slurm::Error::Secret { .. } => Exit::Usage,
+            _ => Exit::Invalid,
         };
         Self::new(exit, error)
     }

@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod bundle;
+mod cell;
 mod clean;
 mod compare;
 mod doctor;
@@ -24,6 +25,8 @@ mod replay;
 mod report;
 mod run;
 mod select;
+mod status;
+mod submit;
 mod summary;
 mod table;
 mod validate;
@@ -78,6 +81,9 @@ fn command(args: &Args) -> Result<Exit, Failure> {
         Command::Replay(args) => replay::replay(args, common, &mut output),
         Command::Bundle(args) => bundle::bundle(args, common, &mut output),
         Command::Clean(args) => clean::clean(args, common, &mut output),
+        Command::Submit(args) => submit::submit(args, common, &mut output),
+        Command::Status(args) => status::status(args, common, &mut output),
+        Command::Cell(args) => cell::cell(args, common, &mut output),
         Command::Ls => ls::ls(common, &mut output),
         Command::Settings => output.print(&settings_markdown()).map(|()| Exit::Ok),
         Command::Doctor(args) => doctor::doctor(*args, common, &mut output),

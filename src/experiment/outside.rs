@@ -22,6 +22,8 @@ pub const PROGRAM_VARIABLES: &[&str] = &[
     "BENCH_RUNS_DIR",
     "BENCH_SHARED",
     "BENCH_SIMD",
+    "BENCH_SLURM",
+    "BENCH_SLURM_INSTALL",
     "BENCH_STEPS",
     "BENCH_THREADS",
 ];

@@ -59,6 +59,24 @@ pub enum Error {
         /// Tokens that the model was made for.
         positions: usize,
     },
+    /// A cell that is not the one that was planned.
+    #[error(
+        "{}: the {step} of seed {seed} has the key {found} now, but {expected} when it was submitted: the file, one that it inherits, \
+         a variable of the environment, the data or the program has changed since; submit it again",
+        file.display()
+    )]
+    Changed {
+        /// The experiment file.
+        file: PathBuf,
+        /// The stage.
+        step: run::Step,
+        /// The seed.
+        seed: u64,
+        /// The key now, in short.
+        found: String,
+        /// The key of the plan, in short.
+        expected: String,
+    },
     /// A ranking was asked of an experiment without a backbone.
     #[error("the experiment names no backbone")]
     NoBackbone,

@@ -25,6 +25,7 @@ mod rebuild;
 mod record;
 mod replay;
 mod seeds;
+mod stages;
 mod sweep;
 mod tables;
 mod why;
@@ -50,6 +51,7 @@ pub use ranking_cost::ranking_cost;
 pub use rebuild::{Rebuilt, Stored, rebuild, stored_seeds};
 pub use replay::{Change, Difference, Replay, Replayed, check_empty};
 pub use seeds::Finished;
+pub use stages::{CellEnding, StageCell, Staged, compute_cell, gpus, stages};
 pub use tables::{Folders, build_report, published};
 pub use why::{Miss, Nearest};
 

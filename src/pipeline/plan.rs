@@ -304,7 +304,7 @@ impl Plan {
 }
 
 /// The mean cost of finished seeds, if there are any.
-fn measured(cells: &[Manifest]) -> Option<Cost> {
+pub(super) fn measured(cells: &[Manifest]) -> Option<Cost> {
     let n = cells.len();
     if n == 0 {
         return None;

@@ -60,7 +60,8 @@ pub fn pretrain(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Ve
     Ok(done)
 }
 
-fn one(Job { experiment, state, .. }: Job, options: Options<'_>) -> Result<Made, Error> {
+/// Make the built-in backbone of one experiment.
+pub(super) fn one(Job { experiment, state, .. }: Job, options: Options<'_>) -> Result<Made, Error> {
     let built_in = experiment.backbone.as_ref().is_some_and(|spec| pretrain::is_built_in(&spec.name));
     if !built_in {
         return Ok(Made::NotBuiltIn);

@@ -61,6 +61,26 @@ impl<'a> Sweep<'a> {
         Summary { outcomes: tasks.into_iter().filter_map(|task| task.outcome).collect() }
     }
 
+    /// The cells of one experiment, without a report; what other processes compute of it is waited for.
+    pub fn cells(&self, experiment: &Experiment, data: &Prepared, backbone: Option<&Located>) -> Ending {
+        let seeds = self.seeds(experiment, data, backbone);
+        let mut progress = Progress::new(&experiment.seeds);
+        let [first, longest] = LOOK_EVERY;
+        let mut pause = first;
+        loop {
+            let moved = seeds.pass(&mut progress);
+            if progress.is_over() {
+                return progress.ending();
+            }
+            if moved {
+                pause = first;
+            } else {
+                self.options.interrupt.pause(pause);
+                pause = (2 * pause).min(longest);
+            }
+        }
+    }
+
     /// Do what can be done of an experiment without waiting.
     fn begin(&mut self, job: Job) -> Task {
         let Options { folders, reporter, .. } = self.options;

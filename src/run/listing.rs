@@ -11,6 +11,9 @@ use super::{Error, Manifest, Store};
 /// How the name of a claim's first file ends.
 pub(super) const CLAIM: &str = ".claim";
 
+/// The folder beside those of the stages that holds what was submitted to Slurm; there are no cells in it.
+pub const SUBMISSIONS: &str = "submissions";
+
 /// One folder of a store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
@@ -44,7 +47,7 @@ impl<C: Stage> Store<C> {
 pub fn list_all(root: &Path) -> Result<Vec<Listed>, Error> {
     let mut found = Vec::new();
     for stage in folders(root, root)? {
-        if stage.is_dir() {
+        if stage.is_dir() && stage.file_name().is_none_or(|name| name != SUBMISSIONS) {
             found.extend(cells(root, &stage)?);
         }
     }

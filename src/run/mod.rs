@@ -23,6 +23,7 @@ mod ranking;
 mod ranking_cell;
 mod retrieval;
 mod stage;
+mod step;
 mod store;
 
 pub use cell::{CONFIG, Cell, WEIGHTS};
@@ -33,7 +34,7 @@ pub use energy::EnergyCounters;
 pub use error::Error;
 pub use imported::{ImportCounts, ImportRecord, ImportedCell, ImportedRanks};
 pub use key::CellKey;
-pub use listing::{Claimed, Listed, claims_in, list_all};
+pub use listing::{Claimed, Listed, SUBMISSIONS, claims_in, list_all};
 pub use machine::{
     Machine, cpu_features, executable_sha256, memory, now, peak_memory_bytes, reset_peak_memory, sha256_hex,
 };
@@ -49,6 +50,7 @@ pub use ranking_cell::{
 };
 pub use retrieval::{StoredPart, StoredRetrieval};
 pub use stage::{Files, Flaw, Stage};
+pub use step::Step;
 pub use store::{Damage, Expected, Found, Glance, Store, is_weights, parse_manifest, reseal};
 
 /// Version of the code of the retrieval stage. It is part of every cell's key: raise it when the same settings and

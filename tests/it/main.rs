@@ -20,4 +20,5 @@ mod report;
 mod retrieve;
 mod run;
 mod significance;
+mod slurm;
 mod support;

@@ -16,6 +16,7 @@ mod problems;
 mod ranker;
 mod replay;
 mod reproducible;
+mod slurm;
 mod summary;
 mod together;
 

@@ -10,6 +10,7 @@ mod end_to_end;
 mod export;
 mod import;
 mod interrupt;
+mod killed;
 mod output;
 mod preflight;
 mod problems;

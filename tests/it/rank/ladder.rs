@@ -256,7 +256,7 @@ fn rankings_of_other_candidates_are_refused() {
 fn the_report_shows_ladder_letters_curve_and_what_was_cut() {
     let text = markdown(&document(&two()).unwrap(), "figures");
     for expected in [
-        "| tuned, in-context (the result) | **0.5000** ± 0.2357 | **0.5000** ± 0.2357 | **0.5000** ± 0.2357 | **0.7500** ± 0.1179 |",
+        "| tuned, in-context (c, the result) | **0.5000** ± 0.2357 | **0.5000** ± 0.2357 | **0.5000** ± 0.2357 | **0.7500** ± 0.1179 |",
         "| random order (expected) (bound) | 0.5000 | 0.5000 |",
         "| share of the headroom gained (%) |",
         "The two read-outs differ for 2 of 2 letters. Scores are read in-context: the ids that training teaches.",

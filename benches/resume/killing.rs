@@ -211,7 +211,7 @@ fn json(path: &Path) -> Value {
 fn timeless(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {
-            for name in ["wall_seconds", "times", "peak_memory_bytes", "step_seconds", "resumed", "machine"] {
+            for name in ["wall_seconds", "times", "peak_memory_bytes", "process", "machine"] {
                 fields.remove(name);
             }
             for field in fields.values_mut() {

@@ -99,6 +99,7 @@ pub(super) fn compute(
         clock.lap("score");
     }
     let [in_validation, in_test] = parts;
+    clock.seconds.extend(run::earlier(checkpoints));
     let ranking = StoredRanking {
         k,
         validation: in_validation.stored(&validation.questions)?,

@@ -14,7 +14,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 #[test]
 fn files_and_claims_of_the_future_are_taken_as_any_others() {
     let mut rng = random("future");
-    for _ in 0..rounds(3) {
+    for _ in 0..rounds(1) {
         let place = killed(&mut rng);
         for path in files(&place.path("runs")) {
             if path.extension().is_some_and(|kind| kind == "claim") {
@@ -37,7 +37,8 @@ fn files_and_claims_of_the_future_are_taken_as_any_others() {
 /// What makes a clock that a test can set, where it is installed.
 fn faketime() -> Option<PathBuf> {
     let places = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    let found = places.map(|place| place.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
+    let found =
+        places.map(|place| place.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
     if found.is_none() {
         println!("skipped: there is no libfaketime");
     }
@@ -53,7 +54,8 @@ fn has_sound_times(place: &Place) {
             assert!((0.0..600.0).contains(&seconds), "{part}: {seconds} s in {}", path.display());
         }
         // The time of processes that were killed counts, up to what they kept.
-        let all: f64 = manifest["times"]["wall_seconds"].as_object().unwrap().values().filter_map(Value::as_f64).sum();
+        let all: f64 =
+            manifest["times"]["wall_seconds"].as_object().unwrap().values().filter_map(Value::as_f64).sum();
         let curve = super::json(&path.with_file_name("curve.json"));
         let trained = curve.as_array().unwrap().last().unwrap()["wall_seconds"].as_f64().unwrap();
         assert!(all >= trained, "{all} s in all, {trained} s of training in {}", path.display());
@@ -64,7 +66,7 @@ fn has_sound_times(place: &Place) {
 fn a_clock_that_is_set_back_in_a_run_and_between_runs_changes_nothing() {
     let Some(library) = faketime() else { return };
     let mut rng = random("backwards");
-    for _ in 0..rounds(3) {
+    for _ in 0..rounds(1) {
         let place = place();
         let set = |days: i32| {
             // As a clock is set: at once.

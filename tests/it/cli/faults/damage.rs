@@ -9,7 +9,10 @@ use rand::RngExt;
 use rand_pcg::Pcg64;
 use serde_json::json;
 
-use super::{EVERY_STEP, Place, copy, did_not_panic, files, is_as_undisturbed, killed, place, random, rounds, undisturbed};
+use super::{
+    EVERY_STEP, Place, copy, did_not_panic, files, is_as_undisturbed, killed, place, random, rounds,
+    undisturbed,
+};
 
 /// Cut a file off somewhere, or change a bit of it; what was done.
 fn damage(path: &Path, rng: &mut Pcg64) -> String {
@@ -39,7 +42,8 @@ fn disturb(place: &Place, rng: &mut Pcg64, wanted: impl Fn(&Path) -> bool) -> Op
         return None;
     }
     let many = rng.random_range(1..=3);
-    let done: Vec<String> = (0..many).map(|_| damage(&there[rng.random_range(0..there.len())], rng)).collect();
+    let done: Vec<String> =
+        (0..many).map(|_| damage(&there[rng.random_range(0..there.len())], rng)).collect();
     let ran = place.run(&EVERY_STEP);
     let told = format!("{}\n{}", done.join("\n"), ran.stderr);
     did_not_panic(&ran);
@@ -51,7 +55,7 @@ fn disturb(place: &Place, rng: &mut Pcg64, wanted: impl Fn(&Path) -> bool) -> Op
 #[test]
 fn a_damaged_file_of_a_cell_is_told_set_aside_and_made_again() {
     let mut rng = random("damaged cells");
-    for _ in 0..rounds(6) {
+    for _ in 0..rounds(3) {
         let place = place();
         copy(&undisturbed().0.path("runs"), &place.path("runs"));
         let (done, told) = disturb(&place, &mut rng, |_| true).unwrap();
@@ -66,20 +70,22 @@ fn a_damaged_file_of_a_cell_is_told_set_aside_and_made_again() {
 fn a_damaged_checkpoint_is_set_aside_and_its_part_is_computed_again() {
     let mut rng = random("damaged checkpoints");
     let (mut damaged, mut told_of) = (0, 0);
-    let rounds = rounds(8);
+    let rounds = rounds(3);
     for _ in 0..rounds {
         let place = killed(&mut rng);
         // A claim that cannot be read costs the minute that its owner is waited for: that is another test's.
         let is_claim = |path: &Path| path.to_string_lossy().contains(".claim");
         let in_checkpoint = |path: &Path| path.to_string_lossy().contains(".checkpoint/");
-        let Some((done, told)) = disturb(&place, &mut rng, |path| !is_claim(path) && in_checkpoint(path)) else {
+        let Some((done, told)) = disturb(&place, &mut rng, |path| !is_claim(path) && in_checkpoint(path))
+        else {
             continue;
         };
         damaged += 1;
         let whole = |text: &String| !text.contains(".tmp");
         told_of += usize::from(told.contains("; it was set aside as runs/"));
         assert!(
-            !done.iter().any(|text| whole(text) && text.contains("train.safetensors")) || told.contains("set aside"),
+            !done.iter().any(|text| whole(text) && text.contains("train.safetensors"))
+                || told.contains("set aside"),
             "{done:?}\n{told}"
         );
     }
@@ -90,7 +96,7 @@ fn a_damaged_checkpoint_is_set_aside_and_its_part_is_computed_again() {
 #[test]
 fn any_damage_to_a_killed_run_is_survived() {
     let mut rng = random("damaged runs");
-    for _ in 0..rounds(4) {
+    for _ in 0..rounds(2) {
         let place = killed(&mut rng);
         disturb(&place, &mut rng, |path| !path.to_string_lossy().contains(".claim"));
     }

@@ -48,11 +48,12 @@ fn two_runs(place: &Place, kilobytes: u32, seconds: f64, taken: u32) -> Option<[
 fn a_disk_that_fills_up_costs_nothing_but_the_work_that_found_no_room() {
     let mut rng = random("disk");
     let mut stopped = 0;
-    let rounds = rounds(8);
+    let rounds = rounds(4);
     for round in 0..rounds {
         let place = place();
         // Too small from the beginning, or full from some moment on.
-        let kilobytes = if round % 2 == 0 { rng.random_range(4..400) } else { rng.random_range(600..1500) };
+        let smallest = if round == 0 { 4..60 } else { 4..400 };
+        let kilobytes = if round % 2 == 0 { rng.random_range(smallest) } else { rng.random_range(600..1500) };
         let taken = if round % 2 == 0 { 0 } else { kilobytes - rng.random_range(0..40) };
         let seconds = moment(&mut rng).as_secs_f64();
         let Some([first, second]) = two_runs(&place, kilobytes, seconds, taken) else { return };
@@ -68,10 +69,13 @@ fn a_disk_that_fills_up_costs_nothing_but_the_work_that_found_no_room() {
             Some(110) => {
                 stopped += 1;
                 let [error] = first.errors()[..] else { panic!("{told}") };
-                let clear = error.contains("the disk is full; ") || error.contains(" bytes are needed, but only ");
+                let clear =
+                    error.contains("the disk is full; ") || error.contains(" bytes are needed, but only ");
                 assert!(clear, "{told}");
                 let next = ["free some space or choose a folder on another disk", "bench-rescued-"];
                 assert!(next.iter().any(|next| error.contains(next)), "{told}");
+                // The test's own folder has such a name.
+                let error = error.replace(&place.path("").display().to_string(), "");
                 assert!(!error.contains(".tmp"), "{told}");
             }
             _ => panic!("{told}"),

@@ -119,9 +119,15 @@ fn end(child: Child) -> Ran {
 fn timeless(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {
-            for name in
-                ["wall_seconds", "times", "peak_memory_bytes", "step_seconds", "resumed", "machine", "process"]
-            {
+            for name in [
+                "wall_seconds",
+                "times",
+                "peak_memory_bytes",
+                "step_seconds",
+                "resumed",
+                "machine",
+                "process",
+            ] {
                 fields.remove(name);
             }
             fields.values_mut().for_each(|field| *field = timeless(field.take()));

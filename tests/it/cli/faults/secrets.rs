@@ -41,7 +41,8 @@ fn nothing_kept(place: &Place, after: &str) {
 fn refusing() -> Server {
     Server::start(|request, to| {
         let echo = format!("you sent {}", request.header("authorization"));
-        let headers = format!("X-Error-Code: GatedRepo\nX-Error-Message: {echo}\nContent-Length: {}", echo.len());
+        let headers =
+            format!("X-Error-Code: GatedRepo\nX-Error-Message: {echo}\nContent-Length: {}", echo.len());
         to.send("403 Forbidden", &headers, echo.as_bytes());
     })
 }
@@ -62,7 +63,10 @@ fn no_output_and_no_file_has_the_token_of_the_hub() {
         let one = ["-S", "seeds=[1]"];
         // A run that is killed leaves a claim, checkpoints and temporary files.
         let mut command = place.command(&EVERY_STEP);
-        command.env("HF_TOKEN", TOKENS[0]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+            .env("HF_TOKEN", TOKENS[0])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
         std::thread::sleep(moment(&mut rng));
         child.kill().unwrap();
@@ -90,8 +94,14 @@ fn no_output_and_no_file_has_the_token_of_the_hub() {
             (&["tiny.toml", "-S", &format!("backbone.name=./{}", "nowhere")], &[]),
         ];
         for (arguments, codes) in commands {
+            // Where the token comes from matters only to those that look for it.
+            let online = ["fetch", "doctor", "gated.toml"].contains(&arguments[0]);
+            if from > 0 && !online {
+                continue;
+            }
             let ran = run(&place, arguments, from, &base);
-            let wanted = if codes.is_empty() { ran.code != Some(0) } else { codes.contains(&ran.code.unwrap()) };
+            let wanted =
+                if codes.is_empty() { ran.code != Some(0) } else { codes.contains(&ran.code.unwrap()) };
             assert!(wanted, "{arguments:?} ended with {:?}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
             nothing_kept(&place, &arguments.join(" "));
         }

@@ -9,7 +9,7 @@ use super::{EVERY_STEP, did_not_panic, end, is_as_undisturbed, moment, place, ra
 #[test]
 fn two_and_three_writers_end_with_what_one_alone_gives() {
     let mut rng = random("writers");
-    for round in 0..rounds(4) {
+    for round in 0..rounds(2) {
         let place = place();
         let children: Vec<_> = (0..2 + round % 2)
             .map(|_| {
@@ -32,7 +32,7 @@ fn two_and_three_writers_end_with_what_one_alone_gives() {
 #[test]
 fn a_writer_that_is_killed_beside_another_leaves_its_work_to_it() {
     let mut rng = random("a killed writer");
-    for _ in 0..rounds(3) {
+    for _ in 0..rounds(1) {
         let place = place();
         let (mut doomed, other) = (start(&place, &EVERY_STEP), start(&place, &EVERY_STEP));
         std::thread::sleep(moment(&mut rng));

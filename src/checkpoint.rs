@@ -3,6 +3,8 @@
 //! A loop tells [`Checkpoints`] its state at a place where nothing else is in flight; after a kill it is given the last state back
 //! and goes on from there. What a state is made of is the loop's business: a few words of JSON, and named arrays.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -44,6 +46,11 @@ pub trait Checkpoints: Send + Sync {
     /// How often the work was taken up again where a process had left it.
     fn resumed(&self) -> u32 {
         0
+    }
+
+    /// How long the processes worked from which this one went on, up to their last state.
+    fn earlier(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

@@ -215,7 +215,9 @@ fn store(common: &Common, found: &mut Findings) {
             Ok(cleaning) => cleaning,
             Err(error) => return found.warn("store", error.to_string()),
         };
-    found.ok("store", format!("{}, {}; {} in work", count(cells, "cell"), bytes(size), live.len()));
+    // A cell in work has a checkpoint and more beside its claim.
+    let in_work = live.iter().filter(|path| path.extension().is_some_and(|kind| kind == "claim")).count();
+    found.ok("store", format!("{}, {}; {in_work} in work", count(cells, "cell"), bytes(size)));
     for note in notes {
         found.warn("store", note);
     }

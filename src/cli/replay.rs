@@ -39,8 +39,14 @@ pub fn replay(args: &ReplayArgs, common: &Common, out: &mut Output) -> Result<Ex
     for line in &replayed.same {
         out.say(&format!("same: {line}"))?;
     }
+    for line in &replayed.absent {
+        out.say(&format!("not compared: {line}"))?;
+    }
     if replayed.differences.is_empty() {
-        out.print("identical")?;
+        out.print(match replayed.absent.is_empty() {
+            true => "identical",
+            false => "identical in all that was compared",
+        })?;
         return Ok(Exit::Ok);
     }
     let mut rows = table(out.style(), &["differs", "stored", "replayed", "how much"]);

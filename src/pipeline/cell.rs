@@ -62,6 +62,7 @@ pub(super) fn compute(
     reporter.emit(Event::Advanced { done: split.test.len() as u64, detail: "" });
     let test = part(retriever.as_ref(), split, Part::Test, evaluation)?;
     wall_seconds.insert("evaluate".to_owned(), clock.elapsed().as_secs_f64());
+    wall_seconds.extend(run::earlier(checkpoints));
     let (k, users) = (evaluation.candidates, split.test.len());
     let hits = test.ranks.iter().filter(|rank| **rank <= k).count();
     let summary = format!("the held-out item of {hits} of {users} test users is among their {k} candidates");

@@ -18,7 +18,7 @@ use crate::run::{
 };
 
 use needs::Needs;
-use places::{Kind, Place, age_is_work, size};
+use places::{Kind, Place, is_at_work, size};
 
 /// Stages with the version that this program computes. Nothing else below the folder of runs is looked at.
 const STAGES: [(&str, u32); 4] = [
@@ -44,7 +44,7 @@ pub enum Why {
         /// The one of this program.
         current: u32,
     },
-    /// A checkpoint or claim whose cell is complete.
+    /// A checkpoint or a file of a claim whose cell is complete.
     Done,
     /// No experiment that was named needs it.
     NotNeeded,
@@ -118,7 +118,7 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
             continue;
         }
         for place in places::list(&folders.runs.join(stage))? {
-            let why = if age_is_work(place.claim().as_deref()) || place.is_young() {
+            let why = if is_at_work(place.claim().as_deref()) || place.is_young() {
                 if place.kind != Kind::Cell {
                     cleaning.live.push(place.path.clone());
                     continue;
@@ -138,7 +138,7 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
                     cleaning.kept.0 += 1;
                     cleaning.kept.1 += bytes;
                 }
-                None if place.kind == Kind::Claim && !age_is_work(Some(&place.path)) => {
+                None if place.kind == Kind::Claim && !is_at_work(Some(&place.path)) => {
                     cleaning.stale.push(place.path);
                 }
                 None => {}
@@ -160,9 +160,15 @@ fn judge(
     match place.kind {
         Kind::SetAside => Some(Why::SetAside),
         Kind::Temporary => Some(Why::Temporary),
-        Kind::Claim | Kind::Checkpoint => {
+        Kind::Claim | Kind::Link | Kind::Checkpoint => {
             let cell = place.cell()?;
             let complete = Opened::open(&cell).is_ok_and(|cell| is_whole(&cell));
+            // Nothing leads to a link without the first file.
+            let leads_nowhere =
+                || place.kind == Kind::Link && place.claim().is_some_and(|first| !first.is_file());
+            if !complete && leads_nowhere() {
+                return Some(Why::Temporary);
+            }
             if complete {
                 return Some(Why::Done);
             }
@@ -209,7 +215,7 @@ impl Removable {
     /// # Errors
     /// If the system refuses.
     pub fn remove(&self) -> Result<bool, Error> {
-        if age_is_work(self.claim.as_deref()) {
+        if is_at_work(self.claim.as_deref()) {
             return Ok(false);
         }
         let fail = |source| Error::Run(run::Error::write(&self.path, source));

@@ -187,12 +187,19 @@ impl Error {
 
     /// Whether a file could not be written. Then nothing that follows can be kept either.
     #[must_use]
-    pub const fn is_output(&self) -> bool {
+    pub fn is_output(&self) -> bool {
         use run::Error::{DiskFull, Encode, InTheWay, NoRoom, NotWritable, Write};
         if matches!(self, Self::Kept { .. } | Self::Lost { .. }) {
             return true;
         }
-        let (Self::Run(error) | Self::Report(report::Error::Run(error))) = self else { return false };
+        let error = match self {
+            Self::Run(error) | Self::Report(report::Error::Run(error)) => error,
+            Self::Pretrain(error) => match &**error {
+                pretrain::Error::Store(error) => error,
+                _ => return false,
+            },
+            _ => return false,
+        };
         matches!(
             error,
             DiskFull { .. }

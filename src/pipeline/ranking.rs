@@ -99,6 +99,7 @@ pub(super) fn compute(
         clock.lap("score");
     }
     let [in_validation, in_test] = parts;
+    clock.seconds.extend(run::earlier(checkpoints));
     let ranking = StoredRanking {
         k,
         validation: in_validation.stored(&validation.questions)?,
@@ -187,7 +188,8 @@ fn ask(
     };
     let tokens = spec.micro_batch_tokens as usize;
     let scores = questions.ask(model, letters, tokens, interrupt, partly, &mut tell)?;
-    let pace = last.map_or_else(|| "nobody to rank".to_owned(), |pace| pace.to_string());
+    let none = if questions.is_empty() { "nobody to rank" } else { "all scored by an earlier process" };
+    let pace = last.map_or_else(|| none.to_owned(), |pace| pace.to_string());
     reporter.emit(Event::Finished { summary: &pace });
     Ok(scores)
 }

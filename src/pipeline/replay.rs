@@ -39,6 +39,8 @@ pub struct Replay {
 pub struct Replayed {
     /// What is the same, one line each.
     pub same: Vec<String>,
+    /// What could not be compared, for it is not there any more.
+    pub absent: Vec<String>,
     /// What differs; nothing, if the replay gave the stored result.
     pub differences: Vec<Difference>,
 }

@@ -239,12 +239,14 @@ pub fn pretrain(
     let mut rng = seed.stream("pretrain/lessons");
     let curve =
         train::teach(&mut model, &mut course, &schedule, &mut rng, (reporter, interrupt, checkpoints))?;
+    let mut wall_seconds = BTreeMap::from([("train".to_owned(), clock.elapsed().as_secs_f64())]);
+    wall_seconds.extend(run::earlier(checkpoints));
     let manifest = manifest(
         request,
         experiment,
         &config,
         &curve,
-        (started, clock.elapsed().as_secs_f64(), effort.finished(checkpoints.resumed())),
+        (started, wall_seconds, effort.finished(checkpoints.resumed())),
     );
     Ok(PretrainedCell {
         manifest,
@@ -260,7 +262,7 @@ fn manifest(
     experiment: &str,
     config: &ModelConfig,
     curve: &[train::Point],
-    (started, seconds, process): (String, f64, run::ProcessRecord),
+    (started, wall_seconds, process): (String, BTreeMap<String, f64>, run::ProcessRecord),
 ) -> Manifest {
     let steps = curve.last().map_or(0, |point| point.step);
     Manifest {
@@ -273,11 +275,7 @@ fn manifest(
         dataset: request.dataset.clone(),
         code: CodeRecord::here(PRETRAIN_STAGE_VERSION),
         machine: Machine::here(rayon::current_num_threads()),
-        times: Times {
-            started,
-            finished: run::now(),
-            wall_seconds: BTreeMap::from([("train".to_owned(), seconds)]),
-        },
+        times: Times { started, finished: run::now(), wall_seconds },
         process,
         peak_memory_bytes: run::peak_memory_bytes(),
         training: Some(TrainingRecord {

@@ -3,6 +3,7 @@
 //! A file is replaced atomically, and holds the hash of what is in it. It is the business of the process that computes the cell, and
 //! is removed when the cell is stored.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,6 +41,9 @@ struct About {
     key: String,
     part: String,
     resumed: u32,
+    /// How long all processes worked on the cell so far.
+    #[serde(default)]
+    seconds: f64,
     words: String,
     /// Of the words and of the arrays with their names.
     sha256: String,
@@ -54,6 +58,9 @@ pub struct CellCheckpoints<'a> {
 }
 
 struct Pace {
+    began: Instant,
+    /// What earlier processes needed.
+    before: Duration,
     last: Instant,
     cost: Duration,
     /// Whether a failure was told.
@@ -61,13 +68,24 @@ struct Pace {
     /// How often the work was taken up again.
     resumed: u32,
     taken_up: bool,
+    /// Parts that this process kept.
+    kept: BTreeSet<String>,
 }
 
 impl<'a> CellCheckpoints<'a> {
     /// Those in `folder`, which need not be there.
     pub(super) fn at(folder: PathBuf, key: CellKey, reporter: &'a dyn Reporter) -> Self {
-        let pace =
-            Pace { last: Instant::now(), cost: Duration::ZERO, told: false, resumed: 0, taken_up: false };
+        let (now, zero) = (Instant::now(), Duration::ZERO);
+        let pace = Pace {
+            began: now,
+            before: zero,
+            last: now,
+            cost: zero,
+            told: false,
+            resumed: 0,
+            taken_up: false,
+            kept: BTreeSet::new(),
+        };
         Self { folder, key, reporter, pace: Mutex::new(pace) }
     }
 
@@ -91,11 +109,16 @@ impl<'a> CellCheckpoints<'a> {
             .iter()
             .map(|(name, values)| (*name, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
             .collect();
+        let seconds = {
+            let Pace { began, before, .. } = *self.pace();
+            (before + began.elapsed()).as_secs_f64()
+        };
         let about = About {
             format: FORMAT,
             key: self.key.as_str().to_owned(),
             part: part.to_owned(),
             resumed: self.resumed(),
+            seconds,
             words: words.to_owned(),
             sha256: hash(words, bytes.iter().map(|(name, bytes)| (*name, bytes.as_slice()))),
         };
@@ -111,7 +134,7 @@ impl<'a> CellCheckpoints<'a> {
         atomic::write(&path, &bytes)
     }
 
-    fn read(&self, part: &str) -> Result<Option<(Snapshot, u32)>, String> {
+    fn read(&self, part: &str) -> Result<Option<(Snapshot, About)>, String> {
         let bytes = match fs::read(self.file(part)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -136,7 +159,7 @@ impl<'a> CellCheckpoints<'a> {
             bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect::<Vec<f32>>()
         };
         let arrays = arrays.into_iter().map(|(name, view)| (name, floats(view.data()))).collect();
-        Ok(Some((Snapshot { words: about.words, arrays }, about.resumed)))
+        Ok(Some((Snapshot { words: about.words.clone(), arrays }, about)))
     }
 
     /// Move a file out of the way that cannot be trusted.
@@ -152,10 +175,15 @@ impl Checkpoints for CellCheckpoints<'_> {
     fn last(&self, part: &str) -> Option<Snapshot> {
         match self.read(part) {
             Ok(found) => {
-                let (snapshot, resumed) = found?;
+                let (snapshot, about) = found?;
                 let mut pace = self.pace();
                 if !pace.taken_up {
-                    (pace.resumed, pace.taken_up) = (resumed.saturating_add(1), true);
+                    (pace.resumed, pace.taken_up) = (about.resumed.saturating_add(1), true);
+                }
+                // Of several parts the one that was kept last. What this process kept has its own time in it.
+                let before = Duration::try_from_secs_f64(about.seconds).unwrap_or_default();
+                if !pace.kept.contains(part) {
+                    pace.before = pace.before.max(before);
                 }
                 Some(snapshot)
             }
@@ -178,6 +206,10 @@ impl Checkpoints for CellCheckpoints<'_> {
         self.pace().resumed
     }
 
+    fn earlier(&self) -> Duration {
+        self.pace().before
+    }
+
     fn due(&self) -> bool {
         let pause = Duration::from_millis(PAUSE.load(Ordering::Relaxed));
         let pace = self.pace();
@@ -191,6 +223,7 @@ impl Checkpoints for CellCheckpoints<'_> {
         let written = self.write(part, words, &arrays);
         let mut pace = self.pace();
         (pace.last, pace.cost) = (Instant::now(), began.elapsed());
+        pace.kept.insert(part.to_owned());
         if let Err(error) = written
             && !std::mem::replace(&mut pace.told, true)
         {

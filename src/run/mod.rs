@@ -43,7 +43,7 @@ pub use manifest::{
     SourceRecord, Times, TrainingRecord,
 };
 pub use opened::Opened;
-pub use process::{Effort, ProcessRecord};
+pub use process::{Effort, ProcessRecord, earlier};
 pub use ranking::{READ_OUTS, RankedPart, Reading, StoredRanking};
 pub use ranking_cell::{
     ADAPTER, AuditRecord, BackboneRecord, LabelRecord, PromptRecord, RankerRecord, RankingCell,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::command_line;
 use super::energy::EnergyMeter;
+use crate::checkpoint::Checkpoints;
 
 /// How a cell was computed, beside where and when.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -27,6 +28,13 @@ impl ProcessRecord {
     pub fn is_unknown(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// The entry of a manifest's wall times for the work of earlier processes, where this one went on from what they had kept.
+#[must_use]
+pub fn earlier(checkpoints: &dyn Checkpoints) -> Option<(String, f64)> {
+    let earlier = checkpoints.earlier();
+    (!earlier.is_zero()).then(|| ("earlier".to_owned(), earlier.as_secs_f64()))
 }
 
 /// What is measured while a cell is computed.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::super::Error;
-use crate::run;
+use crate::run::claim::holder;
+use crate::run::{self, Pulse};
 
 /// What was touched within this time may be in work.
 const WORK: Duration = Duration::from_secs(3600);
@@ -16,10 +17,12 @@ const WORK: Duration = Duration::from_secs(3600);
 pub(super) enum Kind {
     /// `<key>`
     Cell,
-    /// `<key>.damaged-N`
+    /// `<key>.damaged-N`, and `<key>.<part>.damaged-N` of a checkpoint.
     SetAside,
     /// `<key>.claim`
     Claim,
+    /// `<key>.claim.<token>`, of an owner who took over from a dead one.
+    Link,
     /// `<key>.checkpoint`, with whatever follows.
     Checkpoint,
     /// `.<name>.tmp`
@@ -50,8 +53,9 @@ impl Place {
             (None, Some("")) => Kind::Cell,
             (None, Some(".claim")) => Kind::Claim,
             (None, Some(tail)) if tail.starts_with(".checkpoint") => Kind::Checkpoint,
+            (None, Some(tail)) if is_link(tail) => Kind::Link,
             (None, Some(tail)) => {
-                let number = tail.strip_prefix(".damaged-")?;
+                let (_, number) = tail.rsplit_once(".damaged-")?;
                 number.parse::<u32>().ok()?;
                 Kind::SetAside
             }
@@ -79,9 +83,22 @@ impl Place {
     }
 }
 
-/// Whether there is a claim that is young enough for its owner to be alive. A claim that cannot be looked at counts as alive.
-pub(super) fn age_is_work(claim: Option<&Path>) -> bool {
-    claim.is_some_and(is_recent)
+fn is_link(tail: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    tail.strip_prefix(".claim.").is_some_and(|token| token.len() == 32 && token.bytes().all(digit))
+}
+
+/// Whether the owner of a claim may be alive, from the first file of it: its process is seen, or it was renewed within the hour. Whoever took
+/// over renews a file of its own, and not the first. A claim that cannot be looked at counts as alive.
+pub(super) fn is_at_work(claim: Option<&Path>) -> bool {
+    let Some(first) = claim else { return false };
+    match holder(first) {
+        Ok(Some(holder)) => {
+            holder.pulse() == Pulse::Alive || [first, &holder.path].into_iter().any(is_recent)
+        }
+        Ok(None) => false,
+        Err(_) => true,
+    }
 }
 
 /// A clock that went backwards makes files of the future: those are recent too.

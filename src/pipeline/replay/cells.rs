@@ -29,17 +29,19 @@ pub struct Difference {
 #[derive(Default)]
 pub(super) struct Compared {
     same: Vec<String>,
+    absent: Vec<String>,
     differences: Vec<Difference>,
 }
 
 impl Compared {
     pub fn finish(self) -> super::Replayed {
-        super::Replayed { same: self.same, differences: self.differences }
+        let Self { same, absent, differences } = self;
+        super::Replayed { same, absent, differences }
     }
 
     /// What is not in the store any more and cannot be compared.
     pub fn absent(&mut self, what: &str, seed: u64) {
-        self.same.push(format!("seed {seed}: {what} were not compared: their cell is not in the store"));
+        self.absent.push(format!("seed {seed}: {what}, for their cell is not in the store"));
     }
 
     fn push(
@@ -282,7 +284,7 @@ impl Compared {
             let ranking: RankingCell = stored.decode()?;
             let ranked = ranking.manifest.ranker.as_ref().map(|ranker| ranker.retrieval_key.as_str());
             if ranked != Some(replayed.retrieval.manifest.key.as_str()) {
-                self.same.push("metrics were not compared: other candidates were ranked".to_owned());
+                self.absent.push("metrics, for other candidates were ranked".to_owned());
                 return Ok(());
             }
             Finished { retrieval: replayed.retrieval.clone(), ranking: Some(ranking) }

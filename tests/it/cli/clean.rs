@@ -167,3 +167,60 @@ fn a_cell_of_an_earlier_version_of_its_stage_goes_and_imported_runs_only_if_aske
     assert_eq!(place.names("runs/imported"), [""; 0]);
     assert_eq!(place.names("runs/retrieval"), [""; 0]);
 }
+
+/// A claim of a process on another machine, `token` 32 times.
+fn claim_of_another(token: &str) -> String {
+    let other = || Some("another".to_owned());
+    let owner = bench::run::Owner { machine: other(), boot: other(), ..bench::run::Owner::here() };
+    let mut value = serde_json::to_value(owner).unwrap();
+    (value["version"], value["lease_ms"], value["beat"]) = (1.into(), 60_000.into(), 3.into());
+    value["token"] = token.repeat(32).into();
+    value.to_string()
+}
+
+#[test]
+fn work_that_was_taken_over_is_in_work_though_the_first_claim_is_old() {
+    let place = Place::tiny();
+    let key = "00000000000000ce";
+    let first = format!("runs/retrieval/{key}.claim");
+    let (second, checkpoint) =
+        (format!("{first}.{}", "a".repeat(32)), format!("runs/retrieval/{key}.checkpoint"));
+    place.write(&first, &claim_of_another("a"));
+    place.write(&second, &claim_of_another("b"));
+    place.write(&checkpoint, "half");
+    for name in [&first, &checkpoint] {
+        age(&place, name);
+    }
+    let all = place.names("runs/retrieval");
+    let ran = place.run(&["clean", "tiny.toml", "--yes"]).succeeds();
+    assert_eq!(ran.stdout.matches("in work, or was less than an hour ago").count(), 3, "{}", ran.stdout);
+    assert_eq!(place.names("runs/retrieval"), all);
+    // A process of this machine is seen, however long it has been silent.
+    let mut mine = serde_json::to_value(bench::run::Owner::here()).unwrap();
+    (mine["version"], mine["lease_ms"], mine["beat"]) = (1.into(), 60_000.into(), 3.into());
+    mine["token"] = "b".repeat(32).into();
+    place.write(&second, &mine.to_string());
+    age(&place, &second);
+    place.run(&["clean", "tiny.toml", "--yes"]).succeeds();
+    assert_eq!(place.names("runs/retrieval"), all);
+    // Nobody is there any more, and no experiment asks for it.
+    place.write(&second, &claim_of_another("b"));
+    age(&place, &second);
+    place.run(&["clean", "tiny.toml", "--yes"]).succeeds();
+    assert_eq!(place.names("runs/retrieval"), [""; 0]);
+}
+
+#[test]
+fn checkpoints_that_were_set_aside_and_claims_that_lead_nowhere_go() {
+    let place = Place::tiny();
+    let aside = "runs/retrieval/00000000000000ce.train.damaged-1";
+    let link = format!("runs/retrieval/00000000000000cf.claim.{}", "a".repeat(32));
+    place.write(aside, "half");
+    place.write(&link, &claim_of_another("b"));
+    // What is not ours stays.
+    place.write("runs/retrieval/00000000000000cf.claim.txt", "mine");
+    let ran = place.run(&["clean", "--yes"]).succeeds();
+    assert!(ran.stdout.contains("1 damaged, set aside: 4 B"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("1 left over by a run that was killed: "), "{}", ran.stdout);
+    assert_eq!(place.names("runs/retrieval"), ["00000000000000cf.claim.txt"]);
+}

@@ -79,6 +79,7 @@ fn doctor_looks_after_the_store() {
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
     std::fs::File::open(place.path(claim)).unwrap().set_modified(old).unwrap();
     place.write("runs/retrieval/00000000000000bb.claim", "{\"beat\": 1}");
+    place.write("runs/retrieval/00000000000000bb.checkpoint/train.safetensors", "half");
     let ran = place.run(&["doctor"]).succeeds();
     let store = line(&ran, "store");
     assert!(
@@ -96,5 +97,5 @@ fn doctor_looks_after_the_store() {
         "{}",
         ran.stdout
     );
-    assert_eq!(place.names("runs/retrieval").len(), 4, "it changes nothing");
+    assert_eq!(place.names("runs/retrieval").len(), 5, "it changes nothing");
 }

@@ -8,6 +8,7 @@ mod compare;
 mod doctor;
 mod end_to_end;
 mod export;
+mod faults;
 mod import;
 mod interrupt;
 mod killed;

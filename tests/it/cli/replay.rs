@@ -79,7 +79,7 @@ fn a_report_is_replayed_and_every_number_of_it_compared() {
     // Without the cells the numbers are still there.
     std::fs::rename(place.path("runs"), place.path("gone")).unwrap();
     let ran = place.run(&["replay", "reports/tiny"]).succeeds();
-    let absent = "same: seed 1: weights and candidates were not compared: their cell is not in the store\n";
+    let absent = "not compared: seed 1: weights and candidates, for their cell is not in the store\n";
     assert!(ran.stdout.contains(absent), "{}", ran.stdout);
     let mut results: Value = serde_json::from_str(&place.read("reports/tiny/results.json")).unwrap();
     let value = &mut results["seeds"][1]["test"]["values"]["NDCG@5"]["value"];

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use bench::checkpoint::Checkpoints;
 use bench::events::{Event, Reporter};
@@ -39,6 +40,28 @@ fn store(folder: &TempDir) -> Store<Cell> {
 /// The file of the only checkpoint.
 fn file(folder: &TempDir) -> std::path::PathBuf {
     folder.path().join(format!("runs/retrieval/{}.checkpoint/train.safetensors", key(1)))
+}
+
+#[test]
+fn the_time_that_earlier_processes_worked_comes_back_once() {
+    let (folder, heard, nap) = (tempfile::tempdir().unwrap(), Heard::default(), Duration::from_millis(40));
+    let first = store(&folder).checkpoints(&key(1), &heard);
+    std::thread::sleep(nap);
+    first.keep("before", "1", &[]);
+    std::thread::sleep(nap);
+    first.keep("train", "1", &[]);
+    assert_eq!(first.earlier(), Duration::ZERO, "its own time is none of an earlier process");
+    let second = store(&folder).checkpoints(&key(1), &heard);
+    assert!(second.last("before").is_some() && second.last("train").is_some());
+    let worked = second.earlier();
+    assert!(worked >= 2 * nap, "{worked:?}");
+    std::thread::sleep(nap);
+    second.keep("train", "2", &[]);
+    assert!(second.last("train").is_some());
+    assert_eq!(second.earlier(), worked, "what it kept itself is its own time");
+    let third = store(&folder).checkpoints(&key(1), &heard);
+    assert!(third.last("train").is_some());
+    assert!(third.earlier() >= worked + nap, "{:?}", third.earlier());
 }
 
 #[test]

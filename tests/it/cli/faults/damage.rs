@@ -1,0 +1,133 @@
+//! Files of a store that were cut off or changed in one bit.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use bench::run::{Claims, Owner, Turn};
+use rand::RngExt;
+use rand_pcg::Pcg64;
+use serde_json::json;
+
+use super::{
+    EVERY_STEP, Place, copy, did_not_panic, files, is_as_undisturbed, killed, place, random, rounds,
+    undisturbed,
+};
+
+/// Cut a file off somewhere, or change a bit of it; what was done.
+fn damage(path: &Path, rng: &mut Pcg64) -> String {
+    let mut bytes = fs::read(path).unwrap();
+    let name = path.display();
+    if bytes.is_empty() {
+        return format!("{name} is empty");
+    }
+    let at = rng.random_range(0..bytes.len());
+    let what = if rng.random() {
+        bytes.truncate(at);
+        format!("{name} cut off after {at} bytes")
+    } else {
+        let bit = rng.random_range(0..8);
+        bytes[at] ^= 1 << bit;
+        format!("{name}: bit {bit} of byte {at} changed")
+    };
+    fs::write(path, bytes).unwrap();
+    what
+}
+
+/// Damage up to three files of a store and run; what was done, and what the run told.
+fn disturb(place: &Place, rng: &mut Pcg64, wanted: impl Fn(&Path) -> bool) -> Option<(Vec<String>, String)> {
+    let mut there = files(&place.path("runs"));
+    there.retain(|path| wanted(path));
+    if there.is_empty() {
+        return None;
+    }
+    let many = rng.random_range(1..=3);
+    let done: Vec<String> =
+        (0..many).map(|_| damage(&there[rng.random_range(0..there.len())], rng)).collect();
+    let ran = place.run(&EVERY_STEP);
+    let told = format!("{}\n{}", done.join("\n"), ran.stderr);
+    did_not_panic(&ran);
+    assert_eq!(ran.code, Some(0), "{told}");
+    is_as_undisturbed(place, &told);
+    Some((done, ran.stderr))
+}
+
+#[test]
+fn a_damaged_file_of_a_cell_is_told_set_aside_and_made_again() {
+    let mut rng = random("damaged cells");
+    for _ in 0..rounds(3) {
+        let place = place();
+        copy(&undisturbed().0.path("runs"), &place.path("runs"));
+        let (done, told) = disturb(&place, &mut rng, |_| true).unwrap();
+        let done = done.join("\n");
+        assert!(told.contains("; the cell was set aside as runs/"), "{done}\n{told}");
+        let aside = ["retrieval", "ranking"].iter().flat_map(|stage| place.names(&format!("runs/{stage}")));
+        assert!(aside.into_iter().any(|name| name.ends_with(".damaged-1")), "{done}\n{told}");
+    }
+}
+
+#[test]
+fn a_damaged_checkpoint_is_set_aside_and_its_part_is_computed_again() {
+    let mut rng = random("damaged checkpoints");
+    let (mut damaged, mut told_of) = (0, 0);
+    let rounds = rounds(3);
+    for _ in 0..rounds {
+        let place = killed(&mut rng);
+        // A claim that cannot be read costs the minute that its owner is waited for: that is another test's.
+        let is_claim = |path: &Path| path.to_string_lossy().contains(".claim");
+        let in_checkpoint = |path: &Path| path.to_string_lossy().contains(".checkpoint/");
+        let Some((done, told)) = disturb(&place, &mut rng, |path| !is_claim(path) && in_checkpoint(path))
+        else {
+            continue;
+        };
+        damaged += 1;
+        let whole = |text: &String| !text.contains(".tmp");
+        told_of += usize::from(told.contains("; it was set aside as runs/"));
+        assert!(
+            !done.iter().any(|text| whole(text) && text.contains("train.safetensors"))
+                || told.contains("set aside"),
+            "{done:?}\n{told}"
+        );
+    }
+    println!("{damaged} of {rounds} killed runs had checkpoints, {told_of} told that one was set aside");
+    assert!(damaged > 0);
+}
+
+#[test]
+fn any_damage_to_a_killed_run_is_survived() {
+    let mut rng = random("damaged runs");
+    for _ in 0..rounds(2) {
+        let place = killed(&mut rng);
+        disturb(&place, &mut rng, |path| !path.to_string_lossy().contains(".claim"));
+    }
+}
+
+#[test]
+fn a_damaged_claim_holds_nobody_up_for_longer_than_a_lease() {
+    let mut rng = random("damaged claims");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("0123456789abcdef.claim");
+    let claims = || Claims::with_lease(Duration::from_millis(200));
+    // Of a process of this machine that is gone.
+    let mut text = serde_json::to_value(Owner { process_start: Some(1), ..Owner::here() }).unwrap();
+    (text["version"], text["lease_ms"], text["beat"]) = (json!(1), json!(200), json!(7));
+    text["token"] = json!("a1b2c3d4e5f60718".repeat(2));
+    for _ in 0..rounds(20) {
+        fs::write(&path, text.to_string()).unwrap();
+        let what = damage(&path, &mut rng);
+        let mut looks = 0;
+        let taken = claims().wait(&path, |_| {
+            looks += 1;
+            std::thread::sleep(Duration::from_millis(20));
+            looks < 200
+        });
+        // Only the lease may have become a longer one, or the owner one of another machine that has it.
+        let lease = what.contains("bit") && looks >= 200;
+        assert!(taken.unwrap().is_some() || lease, "{what}");
+        assert!(super::names(folder.path()).is_empty() || lease, "{what}");
+        for name in super::names(folder.path()) {
+            fs::remove_file(folder.path().join(name)).unwrap();
+        }
+    }
+    let Turn::Ours(_) = claims().take(&path).unwrap() else { panic!("it is free") };
+}

@@ -605,7 +605,7 @@ mod tests {
             .flat_map(clap::Command::get_arguments)
             .filter_map(|argument| argument.get_env()?.to_str())
             .collect();
-        assert_eq!(variables.len(), 7, "{variables:?}");
+        assert_eq!(variables.len(), 8, "{variables:?}");
         for name in variables {
             assert!(PROGRAM_VARIABLES.contains(&name), "{name}");
         }

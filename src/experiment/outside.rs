@@ -13,6 +13,7 @@ pub const ENV_PREFIX: &str = "BENCH_";
 /// Variables with the prefix that are options of the program, not settings of an experiment.
 pub const PROGRAM_VARIABLES: &[&str] = &[
     "BENCH_BASELINES_DIR",
+    "BENCH_CHECKPOINT_EVERY",
     "BENCH_COLOR",
     "BENCH_DATA_DIR",
     "BENCH_FETCH_MIRROR",

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::events::{Event, Reporter};
+
 /// The state of a loop.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
@@ -68,6 +70,23 @@ impl Checkpoints for Nowhere {
     }
 
     fn keep(&self, _part: &str, _words: &str, _arrays: &[(&str, &[f32])]) {}
+}
+
+/// What `take` makes of the last state of `part`, with the step that it is of; `None` if there is no state, or none of the form that
+/// `take` knows. `work`, such as `training`, is what goes on or begins anew: somebody is told which.
+pub fn go_back<T>(
+    (checkpoints, reporter): (&dyn Checkpoints, &dyn Reporter),
+    (part, work): (&str, &str),
+    take: impl FnOnce(&Snapshot) -> Option<(u32, T)>,
+) -> Option<T> {
+    let last = checkpoints.last(part)?;
+    let Some((step, taken)) = take(&last) else {
+        let text = format!("a checkpoint of another form is left aside, and {work} begins anew");
+        reporter.emit(Event::Warning(&text));
+        return None;
+    };
+    reporter.emit(Event::Note(&format!("{work} goes on after step {step}")));
+    Some(taken)
 }
 
 /// The words of a state.

@@ -115,16 +115,11 @@ pub fn teach(
     let mut workspace = Workspace::default();
     let mut done = Done { tokens: 0, steps: 0, losses: (0.0, 0), curve: Vec::new(), rng: rng.clone() };
     reporter.emit(Event::Started { stage: "pre-train", total: Some(schedule.tokens), unit: "tokens" });
-    if let Some(last) = checkpoints.last(PART) {
-        match Done::take(&last, model, &mut moments) {
-            Some(last) => {
-                reporter.emit(Event::Note(&format!("pre-training goes on after step {}", last.steps)));
-                done = last;
-            }
-            None => reporter.emit(Event::Warning(
-                "a checkpoint of another form is left aside, and pre-training begins anew",
-            )),
-        }
+    let last = checkpoint::go_back((checkpoints, reporter), (PART, "pre-training"), |last| {
+        Done::take(last, model, &mut moments).map(|done| (done.steps, done))
+    });
+    if let Some(last) = last {
+        done = last;
     }
     while done.tokens < schedule.tokens {
         let stop = interrupt.requested();

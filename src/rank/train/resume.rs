@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Best, CurvePoint, Done, Optimizer, StopReason, Watch};
 use crate::checkpoint::{self, Snapshot};
-use crate::events::Event;
 use crate::prompt::Truncation;
 use crate::rank::Tunable;
 
@@ -67,12 +66,11 @@ pub(super) fn restore(
     watch: &mut Watch<'_>,
     done: &mut Done,
 ) -> bool {
-    let Some(last) = watch.options.checkpoints.last(PART) else { return false };
-    let Some(words) = take(&last, model, optimizer, watch) else {
-        let what = "a checkpoint of another form is left aside, and training begins anew";
-        watch.options.reporter.emit(Event::Warning(what));
-        return false;
-    };
+    let options = watch.options;
+    let taken = checkpoint::go_back((options.checkpoints, options.reporter), (PART, "training"), |last| {
+        take(last, model, optimizer, watch).map(|words| (words.steps, words))
+    });
+    let Some(words) = taken else { return false };
     optimizer.steps = words.optimizer_steps;
     *done = Done {
         steps: words.steps,
@@ -84,7 +82,6 @@ pub(super) fn restore(
     watch.before = Duration::try_from_secs_f64(words.seconds).unwrap_or_default();
     watch.best = words.best;
     watch.curve = words.curve;
-    watch.options.reporter.emit(Event::Note(&format!("training goes on after step {}", words.steps)));
     true
 }
 

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Best, CurvePoint, Done, Trainer, Watch};
 use crate::checkpoint;
-use crate::events::Event;
 use crate::retrieve::Error;
 
 /// The part of the work that is kept.
@@ -54,25 +53,20 @@ pub(super) fn keep(trainer: &Trainer, watch: &Watch<'_>, done: &Done) {
 /// # Errors
 /// When candle refuses.
 pub(super) fn restore(trainer: &mut Trainer, watch: &mut Watch<'_>, done: &mut Done) -> Result<bool, Error> {
-    let Some(last) = watch.options.checkpoints.last(PART) else { return Ok(false) };
-    let len = trainer.model.params.plan.len;
-    let array = |name| last.array(name, len);
-    let (Some(words), Some(weights), Some(first), Some(second), Some(best)) = (
-        last.words::<Words>(),
-        array("weights"),
-        array("first_moments"),
-        array("second_moments"),
-        array("best_weights"),
-    ) else {
-        let what = "a checkpoint of another form is left aside, and training begins anew";
-        watch.options.reporter.emit(Event::Warning(what));
-        return Ok(false);
-    };
-    for (flat, values) in
-        [(&trainer.model.params.flat, weights), (&trainer.moments.0, first), (&trainer.moments.1, second)]
-    {
-        flat.write(|flat| flat.copy_from_slice(values))?;
-    }
+    let (options, len) = (watch.options, trainer.model.params.plan.len);
+    let taken = checkpoint::go_back((options.checkpoints, options.reporter), (PART, "training"), |last| {
+        let array = |name| last.array(name, len);
+        let words: Words = last.words()?;
+        let (weights, first) = (array("weights")?, array("first_moments")?);
+        let (second, best) = (array("second_moments")?, array("best_weights")?);
+        watch.best_weights = best.to_vec();
+        let places = [&trainer.model.params.flat, &trainer.moments.0, &trainer.moments.1].into_iter();
+        let written = places
+            .zip([weights, first, second])
+            .try_for_each(|(flat, values)| flat.write(|flat| flat.copy_from_slice(values)));
+        Some((words.steps, written.map(|()| words)))
+    });
+    let Some(words) = taken.transpose()? else { return Ok(false) };
     trainer.model.refresh();
     trainer.steps = words.steps;
     *done = Done {
@@ -82,8 +76,6 @@ pub(super) fn restore(trainer: &mut Trainer, watch: &mut Watch<'_>, done: &mut D
     };
     watch.before = Duration::try_from_secs_f64(words.seconds).unwrap_or_default();
     watch.best = words.best;
-    watch.best_weights = best.to_vec();
     watch.curve = words.curve;
-    watch.options.reporter.emit(Event::Note(&format!("training goes on after step {}", words.steps)));
     Ok(true)
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::seeds::stored;
 use super::{Error, Prepared};
 use crate::data::Part;
 use crate::events::Reporter;
@@ -77,7 +76,7 @@ pub fn import(
         "seed": wanted.seed,
     }));
     let store = Store::imported(runs);
-    if let Some(cell) = stored(&store, &key, None, reporter)? {
+    if let Some(cell) = store.stored(&key, None, reporter)? {
         return Ok(Kept { key, cell, is_new: false, warnings: read.warnings });
     }
     let manifest = Manifest {
@@ -111,6 +110,6 @@ pub fn import(
     };
     let cell = ImportedCell { manifest, record, ranks: read.ranks };
     store.save_with(&key, &cell, &[])?;
-    let cell = stored(&store, &key, None, reporter)?.unwrap_or(cell);
+    let cell = store.stored(&key, None, reporter)?.unwrap_or(cell);
     Ok(Kept { key, cell, is_new: true, warnings: read.warnings })
 }

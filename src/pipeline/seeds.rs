@@ -7,11 +7,11 @@ use super::cell;
 use super::job::{ranking_key, retrieval_key};
 use super::ranking::{self, Material};
 use super::{Ending, Error, Options, Prepared, preflight, stored_bytes};
-use crate::events::{Event, Reporter};
+use crate::events::Event;
 use crate::experiment::{Experiment, RankerSpec};
 use crate::run::{
-    self, Cell, CellCheckpoints, CellKey, Claims, Expected, Found, Holder, RankingCell, Stage, Store, Taken,
-    Turn, atomic,
+    self, Cell, CellCheckpoints, CellKey, Claims, Expected, Holder, RankingCell, Stage, Store, Turn, Work,
+    atomic,
 };
 use crate::seed::Seed;
 
@@ -171,11 +171,11 @@ impl Seeds<'_> {
             Some(located) => Some(ranking_key(experiment, &key, located.identity(options.interrupt)?)),
             None => None,
         };
-        let Some(retrieval) = stored(self.store, &key, Some(&expected), options.reporter)? else {
+        let Some(retrieval) = self.store.stored(&key, Some(&expected), options.reporter)? else {
             return Ok(None);
         };
         let Some(key) = ranking_key else { return Ok(Some(Finished { retrieval, ranking: None })) };
-        let ranking = stored(self.rankings, &key, Some(&expected), options.reporter)?;
+        let ranking = self.rankings.stored(&key, Some(&expected), options.reporter)?;
         Ok(ranking.map(|ranking| Finished { retrieval, ranking: Some(ranking) }))
     }
 
@@ -266,33 +266,15 @@ impl Seeds<'_> {
     ) -> Result<Turn<C>, Error> {
         let (name, reporter) = (&self.experiment.name, self.options.reporter);
         let expected = expected(self.experiment, self.data, seed);
-        let there = || -> Result<Option<C>, Error> {
-            let found = stored(store, key, Some(&expected), reporter)?;
-            if found.is_some() {
-                reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}: stored already as {key}")));
-            }
-            Ok(found)
-        };
-        if let Some(cell) = there()? {
-            self.claims.clear(&store.claim_path(key));
-            // A process may have been killed between storing the cell and removing what led to it.
-            store.checkpoints(key, reporter).done();
-            return Ok(Turn::Ours(cell));
-        }
-        let Taken { claim, from } = match self.claims.take(&store.claim_path(key))? {
-            Turn::Ours(taken) => taken,
+        let what = format!("{name}, seed {seed}{of}");
+        let claim = match store.turn((key, &expected), self.claims, (&what, reporter))? {
+            Turn::Ours(Work::Stored(cell)) => return Ok(Turn::Ours(cell)),
+            Turn::Ours(Work::ToDo(claim)) => claim,
             Turn::Theirs(holder) => return Ok(Turn::Theirs(holder)),
         };
-        // It may have been finished between the look and the claim.
-        if let Some(cell) = there()? {
-            return Ok(Turn::Ours(cell));
-        }
-        if let Some(dead) = from {
-            reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}: {dead}, is gone; taken over")));
-        }
         // Before the hours of work is the time to know whether there is room for what comes of them.
         atomic::check_room(store.root(), &store.cell_dir(key), needed)?;
-        reporter.emit(Event::Note(&format!("{name}, seed {seed}{of}")));
+        reporter.emit(Event::Note(&what));
         let checkpoints = store.checkpoints(key, reporter);
         let (cell, files) = compute(&checkpoints)?;
         if let Err(source) = store.save_with(key, &cell, &files) {
@@ -304,7 +286,7 @@ impl Seeds<'_> {
         // From here on others read it.
         drop(claim);
         // Read back: with the hashes of its files, as every later run sees it.
-        Ok(Turn::Ours(stored(store, key, Some(&expected), reporter)?.unwrap_or(cell)))
+        Ok(Turn::Ours(store.stored(key, Some(&expected), reporter)?.unwrap_or(cell)))
     }
 }
 
@@ -326,21 +308,4 @@ fn keep<C: Stage>(
         Ok(kept) => Error::Kept { seed, kept, place: store.cell_dir(key), source },
         Err(rescue) => Error::Lost { seed, source, rescue },
     }
-}
-
-/// The whole cell of a key; a damaged one is set aside with a warning that it is computed again.
-pub(super) fn stored<C: Stage>(
-    store: &Store<C>,
-    key: &CellKey,
-    expected: Option<&Expected<'_>>,
-    reporter: &dyn Reporter,
-) -> Result<Option<C>, Error> {
-    Ok(match store.load_as(key, expected)? {
-        Found::Complete(cell) => Some(*cell),
-        Found::Missing => None,
-        Found::Damaged(damage) => {
-            reporter.emit(Event::Warning(&damage.to_string()));
-            None
-        }
-    })
 }

@@ -36,8 +36,8 @@ use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::{EMBEDDED_PREFIX, EvaluationSpec, Experiment, PretrainSpec, RankerSpec};
 use crate::prompt::Tokenizer;
 use crate::run::{
-    self, CellKey, Claims, CodeRecord, DatasetRecord, Expected, Found, MANIFEST_VERSION, Machine, Manifest,
-    Store, Taken, Times, TrainingRecord, Turn, atomic,
+    self, CellKey, Claims, CodeRecord, DatasetRecord, Expected, MANIFEST_VERSION, Machine, Manifest, Store,
+    Times, TrainingRecord, Turn, Work, atomic,
 };
 use crate::seed::Seed;
 
@@ -167,33 +167,11 @@ pub fn attempt(
     let key = request.key();
     let name = request.geometry.name();
     let expected = Expected { seed: request.spec.seed, retriever: name, dataset: request.dataset };
-    let stored = || -> Result<bool, Error> {
-        match store.load_as(&key, Some(&expected))? {
-            Found::Complete(_) => {
-                reporter.emit(Event::Note(&format!("{name}: stored already as {key}")));
-                return Ok(true);
-            }
-            Found::Missing => {}
-            Found::Damaged(damage) => reporter.emit(Event::Warning(&damage.to_string())),
-        }
-        Ok(false)
-    };
-    if stored()? {
-        claims.clear(&store.claim_path(&key));
-        store.checkpoints(&key, reporter).done();
-        return Ok(Turn::Ours(store.cell_dir(&key)));
-    }
-    let Taken { claim, from } = match claims.take(&store.claim_path(&key))? {
-        Turn::Ours(taken) => taken,
+    let claim = match store.turn((&key, &expected), claims, (name, reporter))? {
+        Turn::Ours(Work::Stored(_)) => return Ok(Turn::Ours(store.cell_dir(&key))),
+        Turn::Ours(Work::ToDo(claim)) => claim,
         Turn::Theirs(holder) => return Ok(Turn::Theirs(holder)),
     };
-    // It may have been finished between the look and the claim.
-    if stored()? {
-        return Ok(Turn::Ours(store.cell_dir(&key)));
-    }
-    if let Some(dead) = from {
-        reporter.emit(Event::Note(&format!("{name}: {dead}, is gone; taken over")));
-    }
     // Four bytes a weight, twice over for what goes with it.
     let weights = request.geometry.config(request.spec.vocabulary as usize, 0, 0).parameters();
     atomic::check_room(store.root(), &store.cell_dir(&key), 8 * weights)?;

@@ -25,6 +25,7 @@ mod retrieval;
 mod stage;
 mod step;
 mod store;
+mod turn;
 
 pub use cell::{CONFIG, Cell, WEIGHTS};
 pub use checkpoint::{CellCheckpoints, set_checkpoint_pause};
@@ -52,6 +53,7 @@ pub use retrieval::{StoredPart, StoredRetrieval};
 pub use stage::{Files, Flaw, Stage};
 pub use step::Step;
 pub use store::{Damage, Expected, Found, Glance, Store, is_weights, parse_manifest, reseal};
+pub use turn::Work;
 
 /// Version of the code of the retrieval stage. It is part of every cell's key: raise it when the same settings and
 /// data would give other numbers, and old cells are computed again.

@@ -1,8 +1,11 @@
 """Small inputs that a fuzzer can begin with, written to seeds/: python seeds.py"""
 
 import gzip
+import hashlib
+import io
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent
@@ -164,3 +167,31 @@ put(
     ),
 )
 put("results", "results.json", (ROOT / "../reports/quickstart-tiny/results.json").read_bytes())
+put(
+    "claim",
+    "claim",
+    json.dumps(
+        {
+            "version": 2, "token": "a" * 32, "host": "node1", "pid": 7, "machine": "0" * 16, "boot": None, "namespace": None,
+            "process_start": 1, "since": "2026-01-01T00:00:00Z", "lease_ms": 60000,
+        }
+    )[:-1]
+    + " ",
+)
+put(
+    "checkpoint",
+    "train.safetensors",
+    safetensors(
+        {"weights": floats(2)},
+        {"bench": json.dumps({"format": 2, "key": "0", "part": "train", "resumed": 0, "seconds": 1.0, "words": "{}", "sha256": "0"})},
+    ),
+)
+put("queue", "squeue", "12_1|RUNNING|node1|2026-01-01T00:00:00|None\n12_[2-4%2]|PENDING||N/A|Dependency\n")
+put("queue", "sacct", "12_1|COMPLETED|0:0|1024K|00:01:02\n12_1.batch|COMPLETED|0:0|1024K|00:01:02\n")
+put("queue", "scontrol", "JobId=12 ArrayJobId=12 ArrayTaskId=1-3 JobState=RUNNING Reason=None ExitCode=0:0 NodeList=node1\n\n")
+archive = io.BytesIO()
+with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+    content = b'{"schema": "bench.bundle/1", "experiments": [], "left_out": {}}'
+    out.writestr("bundle.json", content)
+    out.writestr("SHA256SUMS", f"{hashlib.sha256(content).hexdigest()}  bundle.json\n")
+put("bundle", "one.zip", archive.getvalue())

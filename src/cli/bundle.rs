@@ -19,6 +19,14 @@ pub fn bundle(args: &BundleArgs, common: &Common, out: &mut Output) -> Result<Ex
     let Some(target) = &args.output else {
         return Err(Failure::new(Exit::Usage, "-o FILE.zip is missing: where the bundle goes"));
     };
+    if target.is_dir() {
+        let message = format!(
+            "-o {}: a folder; expected the file to write, such as -o {}",
+            target.display(),
+            target.join("bundle.zip").display()
+        );
+        return Err(Failure::new(Exit::Usage, message));
+    }
     let is_report = |path: &PathBuf| path.join(RESULTS).is_file();
     let (reports, files): (Vec<PathBuf>, Vec<PathBuf>) = args.files.iter().cloned().partition(is_report);
     let experiments = if files.is_empty() {
@@ -33,6 +41,7 @@ pub fn bundle(args: &BundleArgs, common: &Common, out: &mut Output) -> Result<Ex
         reports,
         summary: args.summary.clone(),
         weights: args.weights,
+        partial: args.partial,
         folders: &folders,
         privacy: &privacy,
     };

@@ -20,7 +20,7 @@ pub fn clean(args: &CleanArgs, common: &Common, out: &mut Output) -> Result<Exit
     };
     let reporter = progress::reporter(common);
     let folders = run::folders(common);
-    let wanted = Clean { experiments, imported: args.imported, folders: &folders };
+    let wanted = Clean { experiments, imported: args.imported, older: args.older, folders: &folders };
     let cleaning = pipeline::clean(wanted, reporter.as_ref())?;
     tell(&cleaning, out)?;
     let total: u64 = cleaning.removable.iter().map(|one| one.bytes).sum();
@@ -62,6 +62,13 @@ fn tell(cleaning: &Cleaning, out: &mut Output) -> Result<(), Failure> {
     }
     for path in &cleaning.live {
         out.say(&format!("{}: in work, or was less than an hour ago; it stays", path.display()))?;
+    }
+    if let Some((cells, size)) = cleaning.older {
+        out.say(&format!(
+            "{} of {} of an older version of their stage, which only the bench that made them can use; --older counts them too",
+            count(cells, "cell"),
+            bytes(size)
+        ))?;
     }
     let (cells, size) = cleaning.kept;
     if cleaning.removable.is_empty() {

@@ -209,7 +209,7 @@ fn backbones(args: DoctorArgs, found: &mut Findings) {
 /// Whether the store is whole. Hashes are not computed: a run does that for what it uses.
 fn store(common: &Common, found: &mut Findings) {
     let folders = super::run::folders(common);
-    let wanted = Clean { experiments: None, imported: true, folders: &folders };
+    let wanted = Clean { experiments: None, imported: true, older: false, folders: &folders };
     let Cleaning { removable, live, stale, notes, kept: (cells, size), .. } =
         match pipeline::clean(wanted, &Silent) {
             Ok(cleaning) => cleaning,

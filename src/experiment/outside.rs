@@ -59,8 +59,14 @@ impl fmt::Display for Override {
 }
 
 impl Override {
+    /// The setting that it changes, as it was typed.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        self.argument[..self.equals].trim()
+    }
+
     fn entry(&self) -> Entry {
-        let key = self.argument[..self.equals].trim().to_owned();
+        let key = self.key().to_owned();
         let text = self.argument[self.equals + 1..].trim();
         let value = Typed::from_word(text, settings::find(&key).map(|spec| &spec.kind));
         Entry { key, value, place: Place::CommandLine { arg: self.argument.clone() } }

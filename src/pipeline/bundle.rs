@@ -20,6 +20,7 @@ use crate::run::{
     self, Cell, IMPORTED_STAGE_VERSION, MANIFEST_VERSION, Manifest, Opened, RANKING_STAGE_VERSION,
     RETRIEVAL_STAGE_VERSION, RankingCell, SettingRecord, Stage,
 };
+use crate::seed::Seed;
 
 /// What is packed.
 pub struct Bundle<'a> {
@@ -31,6 +32,8 @@ pub struct Bundle<'a> {
     pub summary: Option<String>,
     /// Whether weights are packed too.
     pub weights: bool,
+    /// Whether it may be packed although something of an experiment is not there.
+    pub partial: bool,
     /// Where things are.
     pub folders: &'a Folders,
     /// What may not be in it.
@@ -61,25 +64,41 @@ struct Packed {
 /// Gather the files of a bundle. Nothing is computed and nothing written.
 ///
 /// # Errors
-/// If nothing is stored of any of the experiments, or something cannot be read. One of several of which nothing is stored is left out, with a
-/// warning.
+/// If a seed of an experiment is not stored, or its report is of other cells than are stored, unless `partial`: then what is there is packed,
+/// and a warning says what is not. If nothing is there of any, if two experiments have one name and are not the same, or something cannot be read.
 pub fn gather(wanted: Bundle<'_>, reporter: &dyn Reporter) -> Result<Gathered, Error> {
-    let Bundle { experiments, reports, summary, weights, folders, privacy } = wanted;
+    let Bundle { experiments, reports, summary, weights, partial, folders, privacy } = wanted;
     let (mut all, mut absent) = (Vec::new(), Vec::new());
     for (job, finished) in stored_seeds(experiments, folders, reporter)? {
-        match of_experiment(&job.experiment, &finished?, folders) {
-            Ok(packed) => all.push(packed),
-            Err(error) => absent.push(error),
+        let finished = finished?;
+        absent.extend(not_stored(&job.experiment, &finished));
+        if !finished.is_empty() {
+            merge(&mut all, of_experiment(&job.experiment, &finished, folders))?;
         }
     }
     for folder in reports {
-        all.push(of_report(&folder)?);
+        merge(&mut all, of_report(&folder)?)?;
     }
-    if all.is_empty() && !absent.is_empty() {
-        return Err(absent.swap_remove(0));
+    for packed in &mut all {
+        let Packed { report, .. } = packed;
+        if !report.is_dir() {
+            absent
+                .push((report.clone(), "no report; `bench report FILE` makes it from the store".to_owned()));
+        } else if of_report(report)?.cells != packed.cells {
+            let what = "of other cells than are stored now; `bench report FILE` makes it again".to_owned();
+            absent.push((std::mem::take(report), what));
+        }
     }
-    for error in absent {
-        reporter.emit(Event::Warning(&format!("{error}; it is left out")));
+    let lines = absent.iter().map(|(path, what)| format!("{}: {what}", path.display()));
+    if let Some((path, what)) = absent.first().filter(|_| !partial || all.is_empty()) {
+        let mut what = [what.clone()].into_iter().chain(lines.skip(1)).collect::<Vec<String>>().join("\n");
+        if !all.is_empty() {
+            what.push_str("; or --partial packs what is there");
+        }
+        return Err(Error::Bundle { path: path.clone(), what });
+    }
+    for line in lines {
+        reporter.emit(Event::Warning(&format!("{line}; it is left out")));
     }
     let mut gathering = Gathering {
         privacy,
@@ -96,11 +115,6 @@ pub fn gather(wanted: Bundle<'_>, reporter: &dyn Reporter) -> Result<Gathered, E
         gathering.add(format!("experiments/resolved/{name}.json"), records);
         if report.is_dir() {
             gathering.report(report, &format!("reports/{name}"))?;
-        } else {
-            reporter.emit(Event::Warning(&format!(
-                "{name}: no report in {}; `bench report` makes it from the store",
-                report.display()
-            )));
         }
     }
     if let Some(name) = summary {
@@ -148,13 +162,36 @@ fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Vec<u8> {
     bytes
 }
 
-fn of_experiment(experiment: &Experiment, finished: &[Finished], folders: &Folders) -> Result<Packed, Error> {
-    if finished.is_empty() {
-        return Err(Error::Bundle {
-            path: experiment.path.clone(),
-            what: format!("nothing is stored of {}; `bench run` computes it", experiment.name),
-        });
+/// What is missing of an experiment, with its file.
+fn not_stored(experiment: &Experiment, finished: &[Finished]) -> Option<(PathBuf, String)> {
+    let Experiment { name, path, seeds, .. } = experiment;
+    let there = |seed: &&Seed| finished.iter().any(|one| one.retrieval.manifest.seed == seed.get());
+    let missing: Vec<String> = seeds.iter().filter(|seed| !there(seed)).map(Seed::to_string).collect();
+    let what = match missing.as_slice() {
+        [] => return None,
+        all if all.len() == seeds.len() => format!("nothing is stored of {name}"),
+        [one] => format!("seed {one} of {name} is not stored"),
+        several => format!("seeds {} of {name} are not stored", several.join(", ")),
+    };
+    Some((path.clone(), format!("{what}; `bench {}` computes it", path.display())))
+}
+
+/// Add an experiment to the others. One that is there already, such as one that was named by its file and by its report, is not packed twice.
+fn merge(all: &mut Vec<Packed>, new: Packed) -> Result<(), Error> {
+    let Some(known) = all.iter_mut().find(|known| known.name == new.name) else {
+        all.push(new);
+        return Ok(());
+    };
+    if known.cells != new.cells {
+        let what =
+            format!("another {} is packed already, of other cells; give one of them another name", new.name);
+        return Err(Error::Bundle { path: new.report, what });
     }
+    known.typed.extend(new.typed);
+    Ok(())
+}
+
+fn of_experiment(experiment: &Experiment, finished: &[Finished], folders: &Folders) -> Packed {
     let mut cells = BTreeSet::new();
     for Finished { retrieval, ranking } in finished {
         cells.insert((Cell::NAME, short(&retrieval.manifest.key)));
@@ -162,13 +199,13 @@ fn of_experiment(experiment: &Experiment, finished: &[Finished], folders: &Folde
             add_ranking(&mut cells, &ranking.manifest);
         }
     }
-    Ok(Packed {
+    Packed {
         name: experiment.name.clone(),
         typed: Experiment::files(&experiment.path),
         settings: setting_records(experiment),
         cells,
         report: folders.reports.join(&experiment.name),
-    })
+    }
 }
 
 fn of_report(folder: &Path) -> Result<Packed, Error> {

@@ -90,6 +90,8 @@ pub struct Cleaning {
     pub stale: Vec<PathBuf>,
     /// What stays although it might not be needed, and why.
     pub notes: Vec<String>,
+    /// Cells of an older version of their stage that stay, and their bytes.
+    pub older: Option<(usize, u64)>,
     /// Cells that stay, and their bytes.
     pub kept: (usize, u64),
 }
@@ -98,6 +100,8 @@ pub struct Cleaning {
 pub struct Clean<'a> {
     /// The experiments whose cells stay. `None`: only what nothing can use goes.
     pub experiments: Option<Vec<Experiment>>,
+    /// Whether cells of an older version of their stage may go.
+    pub older: bool,
     /// Whether imported runs may go too.
     pub imported: bool,
     /// Where things are.
@@ -109,8 +113,9 @@ pub struct Clean<'a> {
 /// # Errors
 /// If the store cannot be read.
 pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Error> {
-    let Clean { experiments, imported, folders } = wanted;
+    let Clean { experiments, imported, older, folders } = wanted;
     let mut cleaning = Cleaning::default();
+    let mut left = (0, 0);
     let needs = experiments.map(|experiments| Needs::of(experiments, folders, reporter));
     cleaning.notes.extend(needs.iter().flat_map(|needs| needs.notes.iter().cloned()));
     for (stage, version) in STAGES {
@@ -130,6 +135,10 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
             };
             let bytes = size(&place.path);
             match why {
+                Some(Why::Older { .. }) if !older => {
+                    left = (left.0 + 1, left.1 + bytes);
+                    cleaning.kept = (cleaning.kept.0 + 1, cleaning.kept.1 + bytes);
+                }
                 Some(why) => {
                     let claim = place.claim();
                     cleaning.removable.push(Removable { path: place.path, why, bytes, claim });
@@ -144,6 +153,9 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
                 None => {}
             }
         }
+    }
+    if left.0 > 0 {
+        cleaning.older = Some(left);
     }
     cleaning.removable.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(cleaning)

@@ -69,6 +69,14 @@ impl Replay {
             Original::Cell(cell) => vec![cell.manifest().seed],
             Original::Report(report) => report.seeds.iter().map(|seed| seed.seed).collect(),
         };
+        if let Some(given) = overrides.iter().find(|given| given.key() == "seeds") {
+            let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+            let what = format!(
+                "-S {given}: a replay computes the seeds that are stored ({}); name the cell of a seed to replay that one alone",
+                seeds.join(", ")
+            );
+            return Err(Error::Replay { path: folder.to_owned(), what });
+        }
         let values = settings.into_iter().map(|SettingRecord { key, value, .. }| match key.as_str() {
             "seeds" => (key, seeds.clone().into()),
             _ => (key, value),

@@ -21,7 +21,7 @@ use crate::events::{Event, Reporter};
 
 /// The field of a safetensors header that holds [`About`].
 const METADATA: &str = "bench";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Time between two checkpoints is at least so many times what the last one took, so that they take less than 2 % of it.
 const SPARSE: u32 = 60;
 
@@ -45,8 +45,29 @@ struct About {
     #[serde(default)]
     seconds: f64,
     words: String,
-    /// Of the words and of the arrays with their names.
+    /// Of the other fields, and of the arrays with their names.
+    #[serde(default)]
     sha256: String,
+}
+
+impl About {
+    /// SHA-256 in hex of the other fields and of named arrays, each with its length.
+    fn hash<'b>(&self, arrays: impl Iterator<Item = (&'b str, &'b [u8])>) -> String {
+        let Self { format, key, part, resumed, seconds, words, sha256: _ } = self;
+        let about = format!("{format} {key} {part} {resumed} {:016x}", seconds.to_bits());
+        let mut hasher = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hasher.update((bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        add(about.as_bytes());
+        add(words.as_bytes());
+        for (name, bytes) in arrays {
+            add(name.as_bytes());
+            add(bytes);
+        }
+        hex::encode(hasher.finalize())
+    }
 }
 
 /// The checkpoints of one cell.
@@ -113,15 +134,16 @@ impl<'a> CellCheckpoints<'a> {
             let Pace { began, before, .. } = *self.pace();
             (before + began.elapsed()).as_secs_f64()
         };
-        let about = About {
+        let mut about = About {
             format: FORMAT,
             key: self.key.as_str().to_owned(),
             part: part.to_owned(),
             resumed: self.resumed(),
             seconds,
             words: words.to_owned(),
-            sha256: hash(words, bytes.iter().map(|(name, bytes)| (*name, bytes.as_slice()))),
+            sha256: String::new(),
         };
+        about.sha256 = about.hash(bytes.iter().map(|(name, bytes)| (*name, bytes.as_slice())));
         let encode = |what: String| Error::Encode { path: path.clone(), what };
         let about = serde_json::to_string(&about).map_err(|error| encode(error.to_string()))?;
         let views = bytes
@@ -148,11 +170,14 @@ impl<'a> CellCheckpoints<'a> {
         let tensors = SafeTensors::deserialize(&bytes).map_err(broken)?;
         let mut arrays: Vec<(String, TensorView<'_>)> = tensors.tensors();
         arrays.sort_by(|one, other| one.0.cmp(&other.0));
-        let sha256 = hash(&about.words, arrays.iter().map(|(name, view)| (name.as_str(), view.data())));
+        if about.format != FORMAT {
+            return Err(format!("format {}; this bench has {FORMAT}", about.format));
+        }
+        let sha256 = about.hash(arrays.iter().map(|(name, view)| (name.as_str(), view.data())));
         if sha256 != about.sha256 {
             return Err(format!("SHA-256 {sha256} of its content; it says {}", about.sha256));
         }
-        if (about.format, about.key.as_str(), about.part.as_str()) != (FORMAT, self.key.as_str(), part) {
+        if (about.key.as_str(), about.part.as_str()) != (self.key.as_str(), part) {
             return Err(format!("it is of {} of cell {}", about.part, about.key));
         }
         let floats = |bytes: &[u8]| {
@@ -229,22 +254,11 @@ impl Checkpoints for CellCheckpoints<'_> {
         {
             drop(pace);
             self.reporter.emit(Event::Warning(&format!(
-                "{error}; the run goes on without this checkpoint, and if it is killed begins this stage again from the last one"
+                "{}; the run goes on without this checkpoint, and if it is killed begins this stage again from the last one",
+                error.event()
             )));
         }
     }
-}
-
-/// SHA-256 in hex of the words and of named bytes, each with its length.
-fn hash<'b>(words: &'b str, arrays: impl Iterator<Item = (&'b str, &'b [u8])>) -> String {
-    let mut hasher = Sha256::new();
-    for part in [("words", words.as_bytes())].into_iter().chain(arrays) {
-        for bytes in [part.0.as_bytes(), part.1] {
-            hasher.update((bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        }
-    }
-    hex::encode(hasher.finalize())
 }
 
 /// The folder of a cell's checkpoints.

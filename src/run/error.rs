@@ -112,6 +112,21 @@ impl Error {
         }
     }
 
+    /// What happened, without what to do about it before another run: for a run that goes on all the same.
+    #[must_use]
+    pub fn event(&self) -> String {
+        let write = |path: &Path, what: &str| format!("write {}: {what}", path.display());
+        match self {
+            Self::DiskFull { path, .. } => write(path, "the disk is full"),
+            Self::NotWritable { path, source } => write(path, &format!("not writable ({source})")),
+            Self::InTheWay { path, what } => write(path, what),
+            Self::Write { path, source } => write(path, &source.to_string()),
+            Self::NoRoom { .. } | Self::Read { .. } | Self::Encode { .. } | Self::Newer { .. } => {
+                self.to_string()
+            }
+        }
+    }
+
     /// A failure to read `path`.
     #[must_use]
     pub fn read(path: &Path, source: io::Error) -> Self {

@@ -407,24 +407,22 @@ pub fn is_weights(name: &str) -> bool {
 }
 
 fn manifest_of(path: PathBuf, bytes: &[u8]) -> Result<Manifest, Broken> {
-    // The version is looked at first: a later format need not have the fields that are known here.
     let mut value: Value = parse(&path, bytes)?;
+    // The seal is the same in all versions, so that a damaged version is not taken for a later one. Cells from before there was one are
+    // taken without.
+    if let Some(seal) = value.as_object_mut().and_then(|fields| fields.remove(SEAL)) {
+        let found = canonical_sha256(&value);
+        if seal.as_str() != Some(found.as_str()) {
+            let what = format!("SHA-256 {found} of its other fields; it says {seal}");
+            return Err(Broken::Damage { path, what });
+        }
+    }
+    // The version comes before the fields: a later format need not have those that are known here.
     match value.get("version").and_then(Value::as_u64) {
         Some(found) if found > u64::from(MANIFEST_VERSION) => {
             Err(Broken::Fatal(Error::Newer { path, found, known: MANIFEST_VERSION }))
         }
-        Some(_) => {
-            // Cells from before there was such a hash are taken without.
-            let seal = value.as_object_mut().and_then(|fields| fields.remove(SEAL));
-            if let Some(seal) = seal {
-                let found = canonical_sha256(&value);
-                if seal.as_str() != Some(found.as_str()) {
-                    let what = format!("SHA-256 {found} of its other fields; it says {seal}");
-                    return Err(Broken::Damage { path, what });
-                }
-            }
-            parse(&path, bytes)
-        }
+        Some(_) => parse(&path, bytes),
         None => Err(Broken::Damage { path, what: "no version".to_owned() }),
     }
 }

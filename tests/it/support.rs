@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use bench::checkpoint::{Checkpoints, Snapshot};
 use bench::events::Interrupt;
+use bench::run::{Owner, sha256_hex};
 
 /// The folder of real datasets and parity fixtures, where the environment names one.
 pub fn shared() -> Option<PathBuf> {
@@ -18,6 +19,15 @@ pub fn shared() -> Option<PathBuf> {
             None
         }
     }
+}
+
+/// The file of a claim, written by hand from `docs/formats.md`.
+pub fn claim_text(owner: &Owner, token: &str, lease_ms: u64, beat: u64) -> String {
+    let mut value = serde_json::to_value(owner).unwrap();
+    (value["version"], value["token"], value["lease_ms"]) = (2.into(), token.into(), lease_ms.into());
+    let sealed = value.to_string().trim_end_matches('}').to_owned();
+    let seal = sha256_hex(sealed.as_bytes());
+    format!("{sealed},\"sha256\":\"{seal}\",\"beat\":{beat}}}")
 }
 
 /// Keeps states in memory, and asks to stop when it has been asked whether one is due `patience` times.

@@ -36,6 +36,9 @@ pub struct BundleArgs {
     /// Pack a report over several experiments too: a folder of reports by its name, such as summary
     #[arg(long, value_name = "NAME", conflicts_with = "check")]
     pub summary: Option<String>,
+    /// Pack what is there although a seed or a report is missing; a warning says what is
+    #[arg(long, conflicts_with = "check")]
+    pub partial: bool,
     /// Pack weights and adapters too
     #[arg(long, conflicts_with = "check")]
     pub weights: bool,
@@ -64,6 +67,9 @@ pub struct CleanArgs {
     /// Remove it
     #[arg(long)]
     pub yes: bool,
+    /// Cells of an older version of their stage can go too: no run of this bench finds them, but a replay with the bench that made them does
+    #[arg(long)]
+    pub older: bool,
     /// Imported runs can go too
     #[arg(long)]
     pub imported: bool,

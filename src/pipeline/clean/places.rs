@@ -1,7 +1,7 @@
 //! What may lie in the folder of a stage, told by its name.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -78,8 +78,9 @@ impl Place {
 
     /// Whether it is a temporary file or folder in which somebody may be writing now, with a claim or without.
     pub fn is_young(&self) -> bool {
+        let now = now(&self.path);
         self.kind == Kind::Temporary
-            && (is_recent(&self.path) || inside(&self.path).iter().any(|path| is_recent(path)))
+            && (is_recent(&self.path, now) || inside(&self.path).iter().any(|path| is_recent(path, now)))
     }
 }
 
@@ -94,21 +95,33 @@ pub(super) fn is_at_work(claim: Option<&Path>) -> bool {
     let Some(first) = claim else { return false };
     match holder(first) {
         Ok(Some(holder)) => {
-            holder.pulse() == Pulse::Alive || [first, &holder.path].into_iter().any(is_recent)
+            let now = now(first);
+            holder.pulse() == Pulse::Alive || [first, &holder.path].iter().any(|path| is_recent(path, now))
         }
         Ok(None) => false,
         Err(_) => true,
     }
 }
 
+/// The time by the clock that stamps files beside `path`, which on a file server is that of the server; the one of this machine where nothing
+/// can be written.
+fn now(path: &Path) -> SystemTime {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let stamped = tempfile::tempfile_in(folder).and_then(|mut file| {
+        file.write_all(b"now")?;
+        file.metadata()?.modified()
+    });
+    stamped.unwrap_or_else(|_| SystemTime::now())
+}
+
 /// A clock that went backwards makes files of the future: those are recent too.
-fn is_recent(path: &Path) -> bool {
+fn is_recent(path: &Path, now: SystemTime) -> bool {
     let modified = match fs::symlink_metadata(path) {
         Ok(found) => found.modified(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
         Err(error) => Err(error),
     };
-    let age = modified.map(|then| SystemTime::now().duration_since(then).unwrap_or_default());
+    let age = modified.map(|then| now.duration_since(then).unwrap_or_default());
     age.map_or(true, |age| age < WORK)
 }
 

@@ -14,7 +14,9 @@ use crate::run::machine::sha256_hex;
 use crate::run::{Error, atomic};
 
 /// Version of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// What stands before the SHA-256 of all that is before it.
+const SEAL: &str = ",\"sha256\":\"";
 /// More than any claim has; what is longer is none.
 const MOST_BYTES: u64 = 16 << 10;
 /// Places of the counter, so that it can be overwritten without moving anything.
@@ -50,10 +52,16 @@ impl Record {
     pub fn bytes(&self, beat: u64) -> io::Result<Vec<u8>> {
         let mut text = serde_json::to_string(self)?;
         text.pop();
-        Ok(format!("{text},\"beat\":{beat:>BEAT_PLACES$}}}\n").into_bytes())
+        let seal = sha256_hex(text.as_bytes());
+        Ok(format!("{text}{SEAL}{seal}\",\"beat\":{beat:>BEAT_PLACES$}}}\n").into_bytes())
     }
 
+    /// The counter is not under the seal: it changes, and all that is asked of it is that it does.
     fn read(bytes: &[u8]) -> Option<Self> {
+        let (sealed, rest) = std::str::from_utf8(bytes).ok()?.rsplit_once(SEAL)?;
+        if !rest.starts_with(&sha256_hex(sealed.as_bytes())) {
+            return None;
+        }
         let record: Self = serde_json::from_slice(bytes).ok()?;
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         // It becomes part of a file's name.

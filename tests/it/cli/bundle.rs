@@ -156,8 +156,14 @@ fn what_is_not_stored_is_left_out_and_a_summary_goes_with_it() {
         "-o",
         "p.zip",
     ];
-    let ran = place.run(&all).succeeds();
-    let left_out = "warning: none.toml: nothing is stored of none; `bench run` computes it; it is left out";
+    place.run(&all).fails(
+        4,
+        &["error: none.toml: nothing is stored of none; `bench none.toml` computes it; or --partial packs what is there"],
+    );
+    assert!(!fs::exists(place.path("p.zip")).unwrap());
+    let ran = place.run(&[&all[..], &["--partial"]].concat()).succeeds();
+    let left_out =
+        "warning: none.toml: nothing is stored of none; `bench none.toml` computes it; it is left out";
     assert!(ran.stderr.contains(left_out), "{}", ran.stderr);
     assert!(ran.stdout.contains(" files of 1 cell, "), "both have the same cell: {}", ran.stdout);
     let files = unpacked(&fs::read(place.path("p.zip")).unwrap());
@@ -167,6 +173,53 @@ fn what_is_not_stored_is_left_out_and_a_summary_goes_with_it() {
     );
     let other = ["bundle", "tiny.toml", "-S", "seeds=[1]", "--summary", "../x", "-o", "p.zip"];
     assert_eq!(place.run(&other).code, Some(4));
+}
+
+#[test]
+fn a_report_of_other_cells_than_are_stored_is_not_packed_beside_them() {
+    let place = Place::tiny();
+    place.run(&["tiny.toml"]).succeeds();
+    let cells = place.names("runs/retrieval");
+    place.write(&format!("runs/retrieval/{}/curve.json", cells[0]), "[]");
+    let pack = |more: &[&str]| place.run(&[&["bundle", "tiny.toml", "-o", "p.zip"][..], more].concat());
+    let manifest: serde_json::Value =
+        serde_json::from_str(&place.read(&format!("runs/retrieval/{}/manifest.json", cells[0]))).unwrap();
+    let seed = manifest["seed"].as_u64().unwrap();
+    let missing = format!("tiny.toml: seed {seed} of tiny is not stored; `bench tiny.toml` computes it");
+    let old = "reports/tiny: of other cells than are stored now; `bench report FILE` makes it again";
+    let last = format!("error: {old}; or --partial packs what is there");
+    pack(&[]).fails(4, &[&format!("error: {missing}"), &last]);
+    let ran = pack(&["--partial"]).succeeds();
+    for what in [missing.as_str(), old] {
+        assert!(ran.stderr.contains(&format!("warning: {what}; it is left out")), "{}", ran.stderr);
+    }
+    let files = unpacked(&fs::read(place.path("p.zip")).unwrap());
+    assert!(!files.keys().any(|name| name.starts_with("reports/")), "{:?}", files.keys());
+    // One report more, and what is packed is whole as far as it goes.
+    place.run(&["report", "tiny.toml"]).succeeds();
+    place.run(&["bundle", "reports/tiny", "-o", "p.zip"]).succeeds();
+    place.run(&["bundle", "--check", "p.zip"]).succeeds();
+}
+
+#[test]
+fn an_experiment_that_is_named_twice_is_packed_once_and_a_folder_is_no_archive() {
+    let place = Place::tiny();
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let both = ["bundle", "tiny.toml", "reports/tiny", "-S", "seeds=[1]", "-o", "p.zip"];
+    place.run(&both).succeeds();
+    let files = unpacked(&fs::read(place.path("p.zip")).unwrap());
+    let index: serde_json::Value = serde_json::from_slice(&files["bundle.json"]).unwrap();
+    assert_eq!(index["experiments"].as_array().unwrap().len(), 1);
+    assert!(files.contains_key("experiments/typed/tiny.toml"));
+    // The same name, but other cells.
+    place.run(&["tiny.toml", "-S", "seeds=[2]", "--reports-dir", "others"]).succeeds();
+    place.run(&["bundle", "tiny.toml", "others/tiny", "-S", "seeds=[1]", "-o", "q.zip"]).fails(
+        4,
+        &["error: others/tiny: another tiny is packed already, of other cells; give one of them another name"],
+    );
+    place
+        .run(&["bundle", "tiny.toml", "-S", "seeds=[1]", "-o", "."])
+        .fails(2, &["error: -o .: a folder; expected the file to write, such as -o ./bundle.zip"]);
 }
 
 #[test]
@@ -298,7 +351,7 @@ fn a_bundle_of_what_is_not_stored_is_refused() {
     let place = Place::tiny();
     place
         .run(&["bundle", "tiny.toml", "-o", "paper.zip"])
-        .fails(4, &["error: tiny.toml: nothing is stored of tiny; `bench run` computes it"]);
+        .fails(4, &["error: tiny.toml: nothing is stored of tiny; `bench tiny.toml` computes it"]);
     assert_eq!(place.run(&["bundle", "tiny.toml"]).code, Some(2));
     assert_eq!(place.run(&["bundle"]).code, Some(2));
     assert_eq!(place.names("."), ["tiny.toml"]);

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use super::{Place, TINY, ranker};
+use crate::support::claim_text;
 
 /// Let a file or an empty folder look as if nobody had touched it for two hours.
 fn age(place: &Place, name: &str) {
@@ -150,7 +151,7 @@ fn data_that_are_not_here_keep_what_was_computed_from_them() {
 }
 
 #[test]
-fn a_cell_of_an_earlier_version_of_its_stage_goes_and_imported_runs_only_if_asked_for() {
+fn cells_of_an_earlier_version_of_their_stage_and_imported_runs_go_only_if_asked_for() {
     let place = Place::tiny();
     place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
     let cell = place.names("runs/retrieval").remove(0);
@@ -159,10 +160,14 @@ fn a_cell_of_an_earlier_version_of_its_stage_goes_and_imported_runs_only_if_aske
     let sealed = bench::run::reseal(old.as_bytes(), &std::collections::BTreeMap::new(), &[]).unwrap();
     fs::write(place.path(&manifest), sealed).unwrap();
     fs::create_dir_all(place.path("runs/imported/00000000000000dd.damaged-1")).unwrap();
-    let ran = place.run(&["clean"]).succeeds();
+    let ran = place.run(&["clean", "--yes"]).succeeds();
+    let told = " of an older version of their stage, which only the bench that made them can use; --older counts them too\n";
+    assert!(ran.stdout.starts_with("1 cell of ") && ran.stdout.contains(told), "{}", ran.stdout);
+    assert_eq!(place.names("runs/retrieval").len(), 1);
+    let ran = place.run(&["clean", "--older"]).succeeds();
     assert!(ran.stdout.contains("version 0 of its stage; this bench has 1"), "{}", ran.stdout);
     assert!(!ran.stdout.contains("imported"), "{}", ran.stdout);
-    let ran = place.run(&["clean", "--imported", "--yes"]).succeeds();
+    let ran = place.run(&["clean", "--older", "--imported", "--yes"]).succeeds();
     assert!(ran.stdout.contains("removed 2 entries"), "{}", ran.stdout);
     assert_eq!(place.names("runs/imported"), [""; 0]);
     assert_eq!(place.names("runs/retrieval"), [""; 0]);
@@ -172,10 +177,7 @@ fn a_cell_of_an_earlier_version_of_its_stage_goes_and_imported_runs_only_if_aske
 fn claim_of_another(token: &str) -> String {
     let other = || Some("another".to_owned());
     let owner = bench::run::Owner { machine: other(), boot: other(), ..bench::run::Owner::here() };
-    let mut value = serde_json::to_value(owner).unwrap();
-    (value["version"], value["lease_ms"], value["beat"]) = (1.into(), 60_000.into(), 3.into());
-    value["token"] = token.repeat(32).into();
-    value.to_string()
+    claim_text(&owner, &token.repeat(32), 60_000, 3)
 }
 
 #[test]
@@ -196,10 +198,7 @@ fn work_that_was_taken_over_is_in_work_though_the_first_claim_is_old() {
     assert_eq!(ran.stdout.matches("in work, or was less than an hour ago").count(), 3, "{}", ran.stdout);
     assert_eq!(place.names("runs/retrieval"), all);
     // A process of this machine is seen, however long it has been silent.
-    let mut mine = serde_json::to_value(bench::run::Owner::here()).unwrap();
-    (mine["version"], mine["lease_ms"], mine["beat"]) = (1.into(), 60_000.into(), 3.into());
-    mine["token"] = "b".repeat(32).into();
-    place.write(&second, &mine.to_string());
+    place.write(&second, &claim_text(&bench::run::Owner::here(), &"b".repeat(32), 60_000, 3));
     age(&place, &second);
     place.run(&["clean", "tiny.toml", "--yes"]).succeeds();
     assert_eq!(place.names("runs/retrieval"), all);

@@ -90,6 +90,16 @@ impl Ran {
     }
 }
 
+/// No setting of whoever runs the tests reaches the program.
+fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let ours = |prefix: &[u8]| name.as_encoded_bytes().starts_with(prefix);
+        if ours(b"BENCH_") || ours(b"HF_") {
+            command.env_remove(name);
+        }
+    }
+}
+
 impl Place {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
@@ -124,12 +134,7 @@ impl Place {
     /// The program in this folder, in an environment without settings of ours.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
-        for (name, _) in std::env::vars_os() {
-            let ours = |prefix: &[u8]| name.as_encoded_bytes().starts_with(prefix);
-            if ours(b"BENCH_") || ours(b"HF_") {
-                command.env_remove(name);
-            }
-        }
+        without_settings(&mut command);
         // No model of whoever runs the tests is found.
         for name in ["HF_HOME", "HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HUGGINGFACE_HUB_CACHE"] {
             command.env_remove(name);

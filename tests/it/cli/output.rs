@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Place, Ran, TINY};
+use super::{Place, Ran, TINY, without_settings};
 
 #[test]
 fn a_file_in_the_place_of_the_runs_folder_is_told_before_any_work() {
@@ -51,6 +51,7 @@ fn on_a_small_disk(place: &Place, kilobytes: u32, used: u32) -> Option<Ran> {
         env!("CARGO_BIN_EXE_bench")
     );
     let mut command = Command::new("unshare");
+    without_settings(&mut command);
     let command = command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
     let output = command.current_dir(place.path(".")).env("NO_COLOR", "1").output().ok()?;
     let ran = Ran::from(output);
@@ -101,6 +102,7 @@ fn as_a_bound_user(place: &Place, arguments: &[&str]) -> Option<Ran> {
         // The test's own folder is closed to others.
         std::fs::set_permissions(place.path("."), std::fs::Permissions::from_mode(0o777)).unwrap();
         let mut command = Command::new("setpriv");
+        without_settings(&mut command);
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_bench")]);
         command.args(arguments).current_dir(place.path(".")).env("NO_COLOR", "1").output().ok()
     } else {

@@ -43,6 +43,11 @@ fn a_stored_seed_is_computed_again_and_identical() {
     assert!(ran.stdout.ends_with("\nidentical\n"), "{}", ran.stdout);
     assert_eq!(place.names("runs/retrieval"), before, "the store is left as it was");
     assert_eq!(place.names("."), ["reports", "runs", "tiny.toml"]);
+    place.run(&["replay", "reports/tiny", "-S", "seeds=[1]"]).fails(
+        96,
+        &["error: reports/tiny: -S seeds=[1]: a replay computes the seeds that are stored (1, 2); name the cell of a seed to replay that \
+           one alone"],
+    );
     // Where it was computed does not matter, and quiet is quiet.
     let ran = place.run(&["-q", "replay", &folder, "--threads", "1"]).succeeds();
     assert_eq!(ran.stdout, "identical\n");

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use bench::run::{Claims, Owner, Taken, Turn};
 use bench::seed::Seed;
 use rand::RngExt;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Place, TINY, ranker};
+use crate::support::claim_text;
 
 /// Two experiments that share their retrievers, and a third whose retrievers are its own. Training takes long enough for processes to
 /// meet.
@@ -170,10 +171,11 @@ fn what_a_process_left_that_was_killed_once_all_was_stored_is_cleared_away() {
     let place = Place::tiny();
     place.run(&["tiny.toml"]).succeeds();
     let cells = place.names("runs/retrieval");
-    let mut value = serde_json::to_value(Owner { process_start: Some(1), ..Owner::here() }).unwrap();
-    (value["version"], value["lease_ms"], value["beat"]) = (json!(1), json!(60_000), json!(0));
-    value["token"] = json!("a".repeat(32));
-    place.write(&format!("runs/retrieval/{}.claim", cells[0]), &value.to_string());
+    let owner = Owner { process_start: Some(1), ..Owner::here() };
+    place.write(
+        &format!("runs/retrieval/{}.claim", cells[0]),
+        &claim_text(&owner, &"a".repeat(32), 60_000, 0),
+    );
     let ran = place.run(&["tiny.toml"]).succeeds();
     assert_eq!(ran.stderr.matches("stored already as ").count(), 2, "{}", ran.stderr);
     assert!(!ran.stderr.contains("taken over"), "{}", ran.stderr);
@@ -296,12 +298,7 @@ fn a_run_that_stops_early_leaves_to_others_what_they_compute() {
 fn silent(place: &Place, key: &str) -> Owner {
     let other = || Some("another".to_owned());
     let owner = Owner { host: "node7".to_owned(), machine: other(), boot: other(), ..Owner::here() };
-    let mut value = serde_json::to_value(&owner).unwrap();
-    value["version"] = json!(1);
-    value["token"] = json!("0".repeat(32));
-    value["lease_ms"] = json!(1000);
-    value["beat"] = json!(3);
-    place.write(&format!("runs/retrieval/{key}.claim"), &value.to_string());
+    place.write(&format!("runs/retrieval/{key}.claim"), &claim_text(&owner, &"0".repeat(32), 1000, 3));
     owner
 }
 
@@ -342,12 +339,8 @@ fn lists_and_plans_say_who_is_at_work_and_what_was_left_behind() {
     let owner = silent(&place, &key);
     let listed = place.run(&["ls"]).succeeds().stdout;
     assert!(listed.contains(&format!("retrieval/{key} is claimed by {owner}")), "{listed}");
-    let mut text: Value = serde_json::from_str(&place.read(&format!("runs/retrieval/{key}.claim"))).unwrap();
     let gone = Owner { process_start: Some(1), ..Owner::here() };
-    for (field, value) in serde_json::to_value(&gone).unwrap().as_object().unwrap() {
-        text[field] = value.clone();
-    }
-    place.write(&format!("runs/retrieval/{key}.claim"), &text.to_string());
+    place.write(&format!("runs/retrieval/{key}.claim"), &claim_text(&gone, &"0".repeat(32), 1000, 3));
     let listed = place.run(&["ls"]).succeeds().stdout;
     let left = format!("retrieval/{key} was left behind by {gone}; the next run that needs it takes it over");
     assert!(listed.contains(&left), "{listed}");

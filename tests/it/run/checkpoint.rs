@@ -121,7 +121,10 @@ proptest! {
         let at = at.index(bytes.len());
         if cut { bytes.truncate(at) } else { bytes[at] ^= 1 << bit }
         fs::write(file(&folder), bytes).unwrap();
+        let checkpoints = store(&folder).checkpoints(&key(1), &heard);
         if let Some(found) = checkpoints.last("train") {
+            prop_assert_eq!(checkpoints.resumed(), 1);
+            prop_assert!(checkpoints.earlier() < Duration::from_secs(60));
             // A bit of the header that says nothing, such as the case of a letter of no field.
             prop_assert_eq!(&found.words, "{\"steps\":7}");
             prop_assert_eq!(found.arrays.len(), 2);
@@ -145,5 +148,9 @@ fn a_folder_that_cannot_be_written_costs_a_warning_and_nothing_else() {
     checkpoints.keep("train", "2", &[]);
     let warnings = heard.warnings();
     assert_eq!(warnings.len(), 1, "told once");
-    assert!(warnings[0].contains("the run goes on without this checkpoint"), "{warnings:?}");
+    assert!(
+        warnings[0]
+            .contains("a file stands where a folder is needed; the run goes on without this checkpoint"),
+        "{warnings:?}"
+    );
 }

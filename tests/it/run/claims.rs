@@ -13,6 +13,8 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::support::claim_text;
+
 const LEASE: Duration = Duration::from_millis(300);
 
 struct Place {
@@ -44,14 +46,8 @@ impl Place {
     }
 }
 
-/// The file of a claim, written by hand from `docs/formats.md`.
 fn text(owner: &Owner, token: &str, beat: u64) -> String {
-    let mut value = serde_json::to_value(owner).unwrap();
-    value["version"] = json!(1);
-    value["token"] = json!(token);
-    value["lease_ms"] = json!(LEASE.as_millis() as u64);
-    value["beat"] = json!(beat);
-    value.to_string()
+    claim_text(owner, token, LEASE.as_millis() as u64, beat)
 }
 
 /// A process of another machine.
@@ -94,7 +90,7 @@ fn a_claim_is_one_file_that_says_who_has_it_and_goes_when_it_is_given_back() {
     assert_eq!(place.names(), ["0123456789abcdef.claim"]);
     let text = fs::read_to_string(place.root()).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(value["version"], 1);
+    assert_eq!(value["version"], 2);
     assert_eq!(value["pid"], std::process::id());
     assert_eq!((&value["lease_ms"], &value["beat"]), (&json!(60_000), &json!(0)));
     assert_eq!(value["token"].as_str().unwrap().len(), 32);

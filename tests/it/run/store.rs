@@ -225,6 +225,18 @@ fn a_cell_of_a_later_version_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_version_that_a_flipped_bit_made_is_damage_and_none_of_a_later_bench() {
+    let (_folder, store, key, path) = stored();
+    let manifest = path.join("manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    assert!(text.contains("\"version\": 1,"), "{text}");
+    fs::write(&manifest, text.replacen("\"version\": 1,", "\"version\": 5,", 1)).unwrap();
+    let Found::Damaged(damage) = store.load(&key).unwrap() else { panic!("damaged") };
+    assert!(damage.what.contains(" of its other fields; it says "), "{}", damage.what);
+    assert!(damage.set_aside.is_dir());
+}
+
+#[test]
 fn a_fact_that_a_later_version_adds_does_not_hurt() {
     let (_folder, store, key, path) = stored();
     edit_manifest(&path, |fields| {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use rand::RngExt;
 
+use super::super::without_settings;
 use super::{Place, Ran, cells, is_as_undisturbed, moment, place, random, rounds};
 
 /// A run on a disk of `kilobytes` of which `taken` are taken away after `seconds`, what it has left, and a run after room was made. The
@@ -28,8 +29,9 @@ fn two_runs(place: &Place, kilobytes: u32, seconds: f64, taken: u32) -> Option<[
          exit $code"
     );
     let mut command = Command::new("unshare");
+    without_settings(&mut command);
     let command = command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
-    let command = command.current_dir(place.path(".")).env("NO_COLOR", "1").env_remove("BENCH_FAULTS");
+    let command = command.current_dir(place.path(".")).env("NO_COLOR", "1");
     let output = command.env("TMPDIR", place.path("temporary")).output().ok()?;
     let second = Ran::from(output);
     if second.code == Some(77) || second.stderr.starts_with("unshare:") {

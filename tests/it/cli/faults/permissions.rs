@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use rand::RngExt;
 
+use super::super::without_settings;
 use super::{
     EVERY_STEP, Place, Ran, cells, did_not_panic, end, is_as_undisturbed, moment, place, random, rounds,
 };
@@ -22,8 +23,9 @@ fn bound(place: &Place, arguments: &[&str]) -> Option<Command> {
             fs::set_permissions(file, Permissions::from_mode(0o644)).unwrap();
         }
         let mut command = Command::new("setpriv");
+        without_settings(&mut command);
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_bench")]);
-        command.args(arguments).current_dir(place.path(".")).env("NO_COLOR", "1").env_remove("BENCH_FAULTS");
+        command.args(arguments).current_dir(place.path(".")).env("NO_COLOR", "1");
         command
     } else {
         place.command(arguments)

@@ -186,9 +186,25 @@ put(
         {"bench": json.dumps({"format": 2, "key": "0", "part": "train", "resumed": 0, "seconds": 1.0, "words": "{}", "sha256": "0"})},
     ),
 )
-put("queue", "squeue", "12_1|RUNNING|node1|2026-01-01T00:00:00|None\n12_[2-4%2]|PENDING||N/A|Dependency\n")
-put("queue", "sacct", "12_1|COMPLETED|0:0|1024K|00:01:02\n12_1.batch|COMPLETED|0:0|1024K|00:01:02\n")
-put("queue", "scontrol", "JobId=12 ArrayJobId=12 ArrayTaskId=1-3 JobState=RUNNING Reason=None ExitCode=0:0 NodeList=node1\n\n")
+for path in (ROOT / "../tests/it/slurm/fixtures").iterdir():
+    put("queue", path.name, path.read_bytes())
+resources = {"cpus": 2, "memory_mib": 512, "minutes": 15, "gpus": 0}
+task = {"index": 0, "experiment": "a", "file": "a.toml", "seed": 42, "key": "0" * 64}
+put(
+    "submission",
+    "submission.json",
+    json.dumps(
+        {
+            "version": 1, "name": "a", "created": "2026-01-01T00:00:00Z", "bench": "0.1.0", "program": "/bin/bench", "directory": "/d",
+            "folders": {"data": "/d/data", "runs": "/d/runs", "reports": "/d/reports"}, "files": ["a.toml"], "overrides": [],
+            "wishes": {"partition": "cpu", "requeue": True, "cpus": 2}, "report": "43",
+            "batches": [
+                {"name": "retrieval-0", "step": "retrieval", "resources": resources, "after": [], "job": "42", "tasks": [task]},
+                {"name": "ranking-0", "step": "ranking", "resources": resources, "after": [{"same": 0}], "job": "43", "tasks": [task]},
+            ],
+        }
+    ),
+)
 archive = io.BytesIO()
 with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
     content = b'{"schema": "bench.bundle/1", "experiments": [], "left_out": {}}'

@@ -14,6 +14,7 @@ pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Fa
     let experiments = select::select_some(&args.selection)?;
     let several = experiments.len() > 1;
     let wanted = summary::wanted(&args.summary, &experiments)?;
+    wanted.iter().try_for_each(|wanted| summary::check_reference(wanted, &experiments))?;
     let reporter = progress::reporter(common);
     let interrupt = interrupt::listen(&reporter);
     let folders = folders(common);

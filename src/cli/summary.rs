@@ -6,6 +6,7 @@ use super::output::{self, Output};
 use super::run;
 use crate::document::{TerminalStyle, terminal};
 use crate::experiment::Experiment;
+use crate::paper::{Coming, may_refer};
 use crate::pipeline::{self, Part, Summarize};
 
 /// Its name where none is given.
@@ -42,6 +43,18 @@ fn is_folder_name(name: &str) -> bool {
         && !name.starts_with('.')
         && !name.ends_with('.')
         && name.chars().all(sound)
+}
+
+/// Prove before any work that what improvements are to be of can be in the report.
+pub fn check_reference(wanted: &Summarize, experiments: &[Experiment]) -> Result<(), Failure> {
+    let Some(reference) = &wanted.reference else { return Ok(()) };
+    let coming = experiments.iter().map(|experiment| Coming {
+        experiment: &experiment.name,
+        retriever: experiment.retriever.kind(),
+        backbone: experiment.backbone.as_ref().map(|spec| spec.name.as_str()),
+    });
+    let coming: Vec<Coming<'_>> = coming.collect();
+    may_refer(reference, &coming, &wanted.imported).map_err(|error| Failure::new(Exit::Usage, error))
 }
 
 /// Make it, print its tables and the paths of its main files. The code of what went wrong, which is told here: the reports of the

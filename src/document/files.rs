@@ -14,6 +14,19 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
+/// The paths of what [`files`] makes of the tables and figures of a document.
+#[must_use]
+pub fn parts(document: &Checked) -> Vec<String> {
+    let tables =
+        document.tables().flat_map(|table| ["csv", "tex"].map(|kind| format!("tables/{}.{kind}", table.id)));
+    let figures = document.figures().flat_map(|figure| {
+        [Theme::Light, Theme::Dark].into_iter().flat_map(|theme| {
+            ["svg", "png"].map(|kind| format!("figures/{}-{}.{kind}", figure.id, theme.name()))
+        })
+    });
+    tables.chain(figures).collect()
+}
+
 /// The document in every format, in this order: `<name>.md`, `<name>.tex`, `<name>.html`, `<name>.json`; for each table
 /// `tables/<id>.csv` and `tables/<id>.tex`; for each figure `figures/<id>-light.svg`, `-light.png`, `-dark.svg` and `-dark.png`.
 /// Nothing is written: the caller does that.

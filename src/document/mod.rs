@@ -53,7 +53,7 @@ pub use check::Checked;
 pub use clean::clean;
 pub use csv::csv;
 pub use error::Error;
-pub use files::{File, files};
+pub use files::{File, files, parts};
 pub use html::html;
 pub use json::{SCHEMA, json, read_json};
 pub use latex::{PACKAGES, latex, latex_tables};

@@ -301,22 +301,46 @@ fn name(lines: &mut [Line]) {
 }
 
 fn plain_names(line: &Line) -> (String, String) {
-    let Some(backbone) = &line.backbone else {
-        let name = match line.kind {
-            LineKind::Imported => line.method.name.clone(),
-            _ => labels::retriever(&line.retriever),
-        };
-        return (name.clone(), name);
-    };
-    let plain = labels::backbone(backbone).to_owned();
     match line.kind {
-        LineKind::ZeroShot => (format!("{plain}, zero-shot"), format!("{plain}, zero-shot")),
-        // The paper's own name for it.
-        _ if labels::paper_column(backbone) == Some(0) && line.retriever == "lru" => {
-            (format!("LlamaRec ({plain})"), "LlamaRec".to_owned())
-        }
-        _ => (plain.clone(), plain),
+        LineKind::Imported => (line.method.name.clone(), line.method.name.clone()),
+        kind => labels::method(kind, &line.retriever, line.backbone.as_deref()),
     }
+}
+
+/// An experiment that is still to be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coming<'a> {
+    /// Its name.
+    pub experiment: &'a str,
+    /// Its retriever: `lru`, `popularity` or `random`.
+    pub retriever: &'a str,
+    /// Its backbone as the experiment names it, if it has one.
+    pub backbone: Option<&'a str>,
+}
+
+/// Whether a reference can be a method of the report that these experiments and imported runs will make. Which names need the
+/// experiment's to be told apart is known only when they are stored, so a name with more behind it may pass.
+///
+/// # Errors
+/// [`Error::Reference`] if it can be none of them.
+pub fn may_refer(reference: &str, coming: &[Coming<'_>], imported: &[String]) -> Result<(), Error> {
+    let mut known: Vec<String> = imported.to_vec();
+    for Coming { experiment, retriever, backbone } in coming {
+        known.push((*experiment).to_owned());
+        let retriever_alone = labels::method(LineKind::Retriever, retriever, None);
+        let ranker = |kind| backbone.map(|backbone| labels::method(kind, retriever, Some(backbone)));
+        let ranked = [LineKind::ZeroShot, LineKind::Tuned].into_iter().filter_map(ranker);
+        known.extend(ranked.chain([retriever_alone]).flat_map(|(full, short)| [full, short]));
+        known
+            .extend(backbone.iter().flat_map(|name| [(*name).to_owned(), labels::backbone(name).to_owned()]));
+    }
+    known.sort_unstable();
+    known.dedup();
+    let is = |name: &String| {
+        let rest = reference.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name));
+        rest.is_some() && matches!(reference[name.len()..].chars().next(), None | Some(' '))
+    };
+    if known.iter().any(is) { Ok(()) } else { Err(Error::Reference { name: reference.to_owned(), known }) }
 }
 
 /// The manifests of a study.

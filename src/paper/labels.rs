@@ -1,5 +1,7 @@
 //! What methods and datasets are called in tables.
 
+use super::LineKind;
+
 /// A dataset as papers write it.
 pub(super) fn dataset(name: &str) -> String {
     match name {
@@ -18,6 +20,23 @@ pub(super) fn retriever(name: &str) -> String {
     match name {
         "lru" => "LRURec".to_owned(),
         other => capital(other),
+    }
+}
+
+/// The full name of a line and a short one.
+pub(super) fn method(kind: LineKind, retriever: &str, backbone: Option<&str>) -> (String, String) {
+    let Some(named) = backbone else {
+        let name = self::retriever(retriever);
+        return (name.clone(), name);
+    };
+    let plain = self::backbone(named).to_owned();
+    match kind {
+        LineKind::ZeroShot => (format!("{plain}, zero-shot"), format!("{plain}, zero-shot")),
+        // The paper's own name for it.
+        _ if paper_column(named) == Some(0) && retriever == "lru" => {
+            (format!("LlamaRec ({plain})"), "LlamaRec".to_owned())
+        }
+        _ => (plain.clone(), plain),
     }
 }
 

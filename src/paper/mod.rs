@@ -27,7 +27,7 @@ mod versus;
 mod warnings;
 mod words;
 
-pub use block::{Block, Line, LineKind, blocks};
+pub use block::{Block, Coming, Line, LineKind, blocks, may_refer};
 pub use document::{Paper, paper};
 pub use error::Error;
 pub use model::{Absent, Input, Study};

@@ -1,5 +1,6 @@
 //! The report over several experiments, from what is stored of each.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::compare::{imported, methods_of_seeds};
@@ -106,9 +107,23 @@ fn make(
     })?)
 }
 
+/// Write it. Tables and figures of the report that was there before go, where this one has none of their names.
 fn write(folder: &Path, document: &Checked, name: &str) -> Result<Vec<PathBuf>, Error> {
+    let before = earlier(&folder.join(format!("{name}.json")));
     let files = document::files(document, name).into_iter();
     let files: Vec<_> = files.map(|File { path, bytes }| (folder.join(path), bytes)).collect();
     atomic::write_all(&files)?;
+    for old in before.into_iter().map(|path| folder.join(path)) {
+        if !files.iter().any(|(path, _)| *path == old) {
+            atomic::remove(&old)?;
+        }
+    }
     Ok(files.into_iter().map(|(path, _)| path).collect())
+}
+
+/// The tables and figures of a report that was written, below its folder; none if there is no report, or something else in its place.
+fn earlier(json: &Path) -> Vec<String> {
+    let text = fs::read_to_string(json).unwrap_or_default();
+    let checked = document::read_json(&text).ok().and_then(|read| read.check().ok());
+    checked.map(|document| document::parts(&document)).unwrap_or_default()
 }

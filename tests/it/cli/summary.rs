@@ -54,6 +54,13 @@ fn its_name_and_reference_can_be_said_and_it_can_be_left_out() {
         2,
         &["error: summary: --reference \"long\" is none of the methods; expected one of \"LRURec (short)\", \"LRURec (tiny)\", \"short\", \"tiny\""],
     );
+    // Before hours of work it is told too, as far as it can be known.
+    let early = place.run(&["tiny.toml", "short.toml", "--reference", "long", "-S", "retriever.dropout=0.3"]);
+    early.fails(
+        2,
+        &["error: --reference \"long\" is none of the methods; expected one of \"LRURec\", \"short\", \"tiny\""],
+    );
+    assert_eq!(place.names("runs/retrieval").len(), 4, "nothing was computed");
     report(&["--summary", "../up"]).fails(
         2,
         &["error: --summary \"../up\": expected a name for a folder: at most 100 letters, digits, `.`, `_` and `-`, with no point at either end"],
@@ -63,6 +70,23 @@ fn its_name_and_reference_can_be_said_and_it_can_be_left_out() {
         &["error: tiny.toml: the experiment has the name \"tiny\", and the report over all experiments would be written to its folder; \
            name another with --summary NAME, or leave it out with --no-summary"],
     );
+}
+
+#[test]
+fn tables_and_figures_of_the_report_before_go_and_files_of_others_stay() {
+    let place = two();
+    place.run(&["tiny.toml", "short.toml"]).succeeds();
+    let before = [place.names("reports/summary/tables"), place.names("reports/summary/figures")];
+    assert!(before[0].iter().any(|name| name == "tests.csv"), "{before:?}");
+    place.write("reports/summary/tables/mine.csv", "1,2");
+    place.run(&["report", "tiny.toml", "--summary", "summary"]).succeeds();
+    let after = place.names("reports/summary/tables");
+    assert!(
+        after.iter().any(|name| name == "mine.csv") && after.iter().any(|name| name == "table-1.csv"),
+        "{after:?}"
+    );
+    assert!(!after.iter().any(|name| name.starts_with("tests.")), "{after:?}");
+    assert!(place.names("reports/summary/figures").len() < before[1].len());
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod checkpoint;
 pub mod cli;
 pub mod compare;
+pub mod cuda;
 pub mod data;
 pub mod document;
 pub mod eval;

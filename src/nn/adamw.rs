@@ -89,18 +89,8 @@ pub fn step(
         state.weights.len() == len && state.first.len() == len && state.second.len() == len,
         "lengths differ"
     );
-    let correction1 = 1.0 - adam.beta1.powi(step as i32);
-    let correction2 = 1.0 - adam.beta2.powi(step as i32);
-    let constants = Constants {
-        factor,
-        rest1: (1.0 - adam.beta1) as f32,
-        beta2: adam.beta2 as f32,
-        rest2: (1.0 - adam.beta2) as f32,
-        rate: (adam.learning_rate / correction1) as f32,
-        root: (1.0 / correction2.sqrt()) as f32,
-        epsilon: adam.epsilon as f32,
-    };
-    let keep = (1.0 - adam.learning_rate * adam.weight_decay) as f32;
+    let constants = adam.constants(step, factor);
+    let keep = constants.keep;
     let (weights, first, second) =
         (Shared::new(state.weights), Shared::new(state.first), Shared::new(state.second));
     parallel::each(len.div_ceil(PART), |task| {
@@ -122,15 +112,45 @@ pub fn step(
     });
 }
 
-#[derive(Clone, Copy)]
-struct Constants {
-    factor: f32,
-    rest1: f32,
-    beta2: f32,
-    rest2: f32,
-    rate: f32,
-    root: f32,
-    epsilon: f32,
+/// What every element of one step is computed with, laid out as kernels of devices take it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)]
+pub struct Constants {
+    /// What the gradient is multiplied by.
+    pub factor: f32,
+    /// 1 - beta1.
+    pub rest1: f32,
+    /// beta2.
+    pub beta2: f32,
+    /// 1 - beta2.
+    pub rest2: f32,
+    /// The learning rate, divided by 1 - beta1^step.
+    pub rate: f32,
+    /// 1 / sqrt(1 - beta2^step).
+    pub root: f32,
+    /// epsilon.
+    pub epsilon: f32,
+    /// What weights that decay are multiplied by.
+    pub keep: f32,
+}
+
+impl AdamW {
+    /// The constants of step number `step` (from 1) on a gradient that is multiplied by `factor`.
+    #[must_use]
+    pub fn constants(&self, step: u32, factor: f32) -> Constants {
+        let correction1 = 1.0 - self.beta1.powi(step as i32);
+        let correction2 = 1.0 - self.beta2.powi(step as i32);
+        Constants {
+            factor,
+            rest1: (1.0 - self.beta1) as f32,
+            beta2: self.beta2 as f32,
+            rest2: (1.0 - self.beta2) as f32,
+            rate: (self.learning_rate / correction1) as f32,
+            root: (1.0 / correction2.sqrt()) as f32,
+            epsilon: self.epsilon as f32,
+            keep: (1.0 - self.learning_rate * self.weight_decay) as f32,
+        }
+    }
 }
 
 struct Step<'a> {

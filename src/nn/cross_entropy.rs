@@ -54,7 +54,8 @@ pub struct Gradients<'a> {
 }
 
 /// Items of a chunk for a vocabulary of `v`: at least 16 chunks, so that many cores find work; a fixed function of `v`.
-fn chunk_of(v: usize) -> usize {
+#[must_use]
+pub fn chunk_of(v: usize) -> usize {
     v.div_ceil(16).clamp(1, CHUNK)
 }
 
@@ -163,6 +164,25 @@ pub fn weighted(inputs: Inputs<'_>, gradients: Gradients<'_>, share: f32, worksp
         add_partials(d, rows, chunks, partial_buffer, d_hidden);
     }
     loss
+}
+
+/// The mean loss from each position's largest logit, its sum of exponentials relative to that, and the logit of its label, added in the
+/// order in which [`loss_and_gradients`] adds. `# Shapes: rows (3, m)`
+#[must_use]
+pub fn mean_loss(rows: &[f32]) -> f64 {
+    let m = rows.len() / 3;
+    let (tops, rest) = rows.split_at(m);
+    let (sums, logits) = rest.split_at(m);
+    let mut loss = 0f64;
+    for from in (0..m).step_by(BLOCK) {
+        let block = from..m.min(from + BLOCK);
+        let of_row = |row: usize| f64::from(tops[row]) + f64::from(sums[row]).ln();
+        loss += block.clone().map(of_row).fold(0.0, |total, row| total + row);
+        for logit in &logits[block] {
+            loss -= f64::from(*logit);
+        }
+    }
+    loss / m as f64
 }
 
 /// One logit, by the same chain of fused multiply-adds as the matrix product's.

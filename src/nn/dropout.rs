@@ -38,6 +38,11 @@ impl Dropout {
         Self { key: 0, threshold: 65536, scale: 1.0 }
     }
 
+    /// Key, threshold and scale, for a twin on a device.
+    pub(crate) const fn parts(self) -> (u64, u32, f32) {
+        (self.key, self.threshold, self.scale)
+    }
+
     /// Whether every factor is 1.
     #[must_use]
     pub fn is_off(&self) -> bool {

@@ -23,8 +23,10 @@ pub struct Coefficients<'a> {
     pub gamma: &'a [f32],
 }
 
-/// Groups of whole sequences with at least [`ROWS`] rows each (but the last): `(first sequence, one past the last)`.
-fn groups(starts: Starts<'_>) -> Vec<(usize, usize)> {
+/// Groups of whole sequences with at least 128 rows each (but the last): `(first sequence, one past the last)`. The sums of the
+/// coefficients' gradients are taken group by group.
+#[must_use]
+pub fn groups(starts: Starts<'_>) -> Vec<(usize, usize)> {
     let mut groups = Vec::new();
     let mut first = 0;
     for end in 1..starts.len() {

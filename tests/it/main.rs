@@ -4,6 +4,7 @@ mod backbone;
 mod baseline;
 mod cli;
 mod compare;
+mod cuda;
 mod data;
 mod docs;
 mod document;

@@ -1,0 +1,80 @@
+// What all kernels share. Compiled by NVRTC for devices and, with the shim of tests/it/cuda/emulator.h, by a C++ compiler for the tests.
+//
+// Every sum is taken in the order in which the CPU's kernel (src/nn) takes it, and nothing is contracted into a fused multiply-add that
+// does not say so (--fmad=false), so both give the same bits.
+
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+// f32 lanes of a virtual register of the CPU's kernels: sums over a row run down 16 lanes, which are added as a tree.
+#define LANES 16u
+
+// The mask of a dropout layer: src/nn/dropout.rs.
+struct Dropout {
+    u64 key;
+    u32 threshold;
+    float scale;
+};
+
+__device__ inline u64 mix(u64 z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+// 0 or the scale, for a position of the layer's output.
+__device__ inline float dropout_factor(Dropout dropout, u64 position) {
+    u64 bits = mix(dropout.key + position / 4 * 0x9e3779b97f4a7c15ULL);
+    u32 draw = (u32)(bits >> (16 * (position % 4))) & 0xffffu;
+    return draw < dropout.threshold ? dropout.scale : 0.0f;
+}
+
+__device__ inline bool dropout_is_off(Dropout dropout) {
+    return dropout.threshold >= 65536u;
+}
+
+// e^x: src/nn/math.rs.
+__device__ inline float exponential(float x) {
+    x = x > -87.0f ? x : -87.0f;
+    x = x < 88.0f ? x : 88.0f;
+    float n = rintf(x * 1.44269504088896340736f);
+    float r = fmaf(-n, 0.6933594f, x);
+    r = fmaf(-n, -2.1219444e-4f, r);
+    float p = 1.9875691e-4f;
+    p = fmaf(p, r, 1.3981999e-3f);
+    p = fmaf(p, r, 8.333452e-3f);
+    p = fmaf(p, r, 4.1665796e-2f);
+    p = fmaf(p, r, 1.6666665e-1f);
+    p = fmaf(p, r, 0.5f);
+    p = fmaf(p, r * r, r) + 1.0f;
+    return p * __int_as_float(((int)n + 127) << 23);
+}
+
+// Phi(x) and phi(x): src/nn/math.rs.
+__device__ inline void normal(float x, float *cdf, float *density) {
+    float minus = 0.0f - x;
+    float absolute = x > minus ? x : minus;
+    float gauss = exponential(x * x * -0.5f);
+    float t = 1.0f / fmaf(absolute, 0.3275911f * 0.707106781186547524400f, 1.0f);
+    float p = 1.0614054f;
+    p = fmaf(p, t, -1.453152f);
+    p = fmaf(p, t, 1.4214137f);
+    p = fmaf(p, t, -0.28449674f);
+    p = fmaf(p, t, 0.2548296f);
+    float tail = p * t * gauss * 0.5f;
+    *cdf = 0.0f > x ? tail + 0.0f : 0.0f + (1.0f - tail);
+    *density = gauss * 0.3989423f;
+}
+
+// The sum over the 16 lanes of a half warp, as the CPU's tree: 8 + 8, 4 + 4, 2 + 2, 1 + 1. All lanes get it.
+__device__ inline float sum_lanes(float x) {
+    x = x + __shfl_xor_sync(0xffffffffu, x, 8);
+    x = x + __shfl_xor_sync(0xffffffffu, x, 4);
+    x = x + __shfl_xor_sync(0xffffffffu, x, 2);
+    x = x + __shfl_xor_sync(0xffffffffu, x, 1);
+    return x;
+}

@@ -1,0 +1,86 @@
+//! What runs kernels: a CUDA device, or whatever stands for one.
+
+use std::ffi::c_void;
+
+use super::Error;
+
+/// Kernels of this crate in one file, in the order in which they are compiled.
+pub const SOURCE: &str = concat!(
+    include_str!("kernels/common.cuh"),
+    include_str!("kernels/rows.cu"),
+    include_str!("kernels/scan.cu"),
+    include_str!("kernels/product.cu"),
+    include_str!("kernels/cross_entropy.cu"),
+    include_str!("kernels/adamw.cu"),
+    include_str!("kernels/catalogue.cu"),
+);
+
+/// Blocks of a launch, and threads of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Blocks in x, y and z.
+    pub grid: [u32; 3],
+    /// Threads of a block in x.
+    pub block: u32,
+}
+
+impl Shape {
+    /// So many threads in blocks of 256.
+    #[must_use]
+    pub fn threads(n: u64) -> Self {
+        Self { grid: [u32::try_from(n.div_ceil(256)).unwrap_or(u32::MAX), 1, 1], block: 256 }
+    }
+
+    /// A grid of blocks of 256 threads.
+    #[must_use]
+    pub fn blocks(x: usize, y: usize, z: usize) -> Self {
+        Self { grid: [x as u32, y as u32, z as u32], block: 256 }
+    }
+}
+
+/// Memory and kernels of a device. Calls are done in the order in which they are made; an upload, a download and `wait` return when they are
+/// done.
+pub trait Machine: Send + Sync {
+    /// Memory of so many bytes, whatever is in it.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is not so much.
+    fn allocate(&self, bytes: usize) -> Result<u64, Error>;
+
+    /// Give memory back that was allocated here.
+    fn free(&self, at: u64);
+
+    /// Copy to the device.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn upload(&self, to: u64, bytes: &[u8]) -> Result<(), Error>;
+
+    /// Copy from the device, after all that was launched before.
+    ///
+    /// # Errors
+    /// If the device fails, also in a kernel that was launched before.
+    fn download(&self, from: u64, bytes: &mut [u8]) -> Result<(), Error>;
+
+    /// Copy from one place of the device to another.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<(), Error>;
+
+    /// Fill with zeros.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn zero(&self, at: u64, bytes: usize) -> Result<(), Error>;
+
+    /// Start a kernel of [`SOURCE`].
+    ///
+    /// # Safety
+    /// `arguments` point to values of the types that the kernel takes, and what these point to on the device is as long as the kernel
+    /// expects.
+    ///
+    /// # Errors
+    /// If the device fails.
+    unsafe fn launch(&self, kernel: &'static str, shape: Shape, arguments: &mut [*mut c_void]) -> Result<(), Error>;
+}

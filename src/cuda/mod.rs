@@ -1,0 +1,14 @@
+//! Kernels for NVIDIA devices, and what runs them.
+//!
+//! Every kernel takes its sums in the order of its CPU twin in [`nn`](crate::nn) and contracts nothing, so both give the same bits: one
+//! seed gives the same candidates on a CPU and on a device. `kernels/` has their code in CUDA C++.
+
+mod array;
+mod error;
+mod kernels;
+mod machine;
+
+pub use array::{Array, Element, Slice, SliceMut};
+pub use error::Error;
+pub use kernels::{Classes, ClassesRoom, Kernels, Matrix, Start, Walk, Walked};
+pub use machine::{Machine, SOURCE, Shape};

@@ -62,7 +62,10 @@ pub fn bundle(args: &BundleArgs, common: &Common, out: &mut Output) -> Result<Ex
 }
 
 fn check(path: &Path, out: &mut Output) -> Result<Exit, Failure> {
-    let checked = bundle::check(path).map_err(failure)?;
+    let checked = bundle::check(path).map_err(|error| match error {
+        error @ bundle::Error::Archive { .. } => Failure::new(Exit::Differs, error),
+        error => failure(error),
+    })?;
     if checked.problems.is_empty() {
         out.print(&format!(
             "{}: {} with the hashes that are listed, {} that agree with their manifests",

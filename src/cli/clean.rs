@@ -63,6 +63,14 @@ fn tell(cleaning: &Cleaning, out: &mut Output) -> Result<(), Failure> {
     for path in &cleaning.live {
         out.say(&format!("{}: in work, or was less than an hour ago; it stays", path.display()))?;
     }
+    if let Some((entries, size)) = cleaning.spared {
+        out.say(&format!(
+            "{} of {} that none of these experiments needs stay, for somebody is computing in this store, perhaps from them; say it again when that \
+             has ended",
+            count(entries, "entry").replace("entrys", "entries"),
+            bytes(size)
+        ))?;
+    }
     if let Some((cells, size)) = cleaning.older {
         out.say(&format!(
             "{} of {} of an older version of their stage, which only the bench that made them can use; --older counts them too",

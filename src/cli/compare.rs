@@ -6,7 +6,7 @@ use super::args::{Common, CompareArgs, CompareFormat};
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use super::{progress, run, select};
-use crate::compare::{self, Compared, Verdict};
+use crate::compare::{self, Compared, Method, Verdict};
 use crate::document::{Checked, TerminalStyle, csv, html, json, markdown, terminal};
 use crate::eval::{Metric, MetricKind, Rung};
 use crate::experiment::Experiment;
@@ -25,6 +25,7 @@ pub fn compare(args: &CompareArgs, common: &Common, out: &mut Output) -> Result<
         Compared::check_gate(&metrics, gate).map_err(|error| Failure::new(Exit::Usage, error))?;
     }
     let reporter = progress::reporter(common);
+    let asked: Vec<Option<(String, usize)>> = wanted.iter().map(seeds).collect();
     let methods = pipeline::methods(wanted, &run::folders(common), reporter.as_ref())?;
     let reference = match &args.reference {
         None => 0,
@@ -42,6 +43,17 @@ pub fn compare(args: &CompareArgs, common: &Common, out: &mut Output) -> Result<
             out.print(&path.display().to_string())?;
         }
     }
+    let missing = |(asked, method): (Option<(String, usize)>, &Method)| {
+        let (file, seeds) = asked.filter(|(_, seeds)| method.runs.len() < *seeds)?;
+        let there = method.runs.len();
+        Some(format!(
+            "{file}: {there} of {seeds} seeds are stored, so no gate can be judged; `bench {file}` computes the others"
+        ))
+    };
+    let missing: Vec<String> = asked.into_iter().zip(&methods).filter_map(missing).collect();
+    if !args.gates.is_empty() && !missing.is_empty() {
+        return Err(Failure::new(Exit::Incomplete, missing.join("\n")));
+    }
     let failed: Vec<String> =
         verdicts.iter().filter(|verdict| !verdict.passed).map(ToString::to_string).collect();
     if failed.is_empty() {
@@ -49,6 +61,16 @@ pub fn compare(args: &CompareArgs, common: &Common, out: &mut Output) -> Result<
     }
     output::error(&Failure::new(Exit::GateFailed, failed.join("\n")));
     Ok(Exit::GateFailed)
+}
+
+/// The file of an experiment, and how many seeds it has.
+fn seeds(one: &Compare) -> Option<(String, usize)> {
+    match one {
+        Compare::Experiment(experiment, _) => {
+            Some((experiment.path.display().to_string(), experiment.seeds.len()))
+        }
+        Compare::Imported(_) => None,
+    }
 }
 
 fn failure(error: compare::Error) -> Failure {

@@ -13,7 +13,7 @@ pub enum Exit {
     Ok = 0,
     /// Wrong arguments.
     Usage = 2,
-    /// No experiment among the files that were named.
+    /// No experiment among the files that were named, or nothing is stored of what was asked for.
     NothingSelected = 4,
     /// An experiment file is invalid, or the data or the machine does not let any of it run.
     Invalid = 96,
@@ -25,7 +25,7 @@ pub enum Exit {
     Contradiction = 102,
     /// A replay gave something else than what is stored, or a bundle is not what its hashes say.
     Differs = 103,
-    /// With `--strict`: something was left out.
+    /// With `--strict`: something was left out. Something is still to come.
     Incomplete = 106,
     /// Output could not be written.
     Output = 110,
@@ -71,6 +71,7 @@ impl From<Error> for Failure {
             Error::Ambiguous { .. }
             | Error::AmbiguousBackbone { .. }
             | Error::Replay { .. }
+            | Error::Run(_)
             | Error::Changed { .. } => Exit::Invalid,
             _ => Exit::RunFailed,
         };
@@ -82,7 +83,6 @@ impl From<slurm::Error> for Failure {
     fn from(error: slurm::Error) -> Self {
         let exit = match error {
             slurm::Error::Run(error) => return Error::from(error).into(),
-            slurm::Error::Refused { .. } => Exit::RunFailed,
             slurm::Error::NoSubmission { .. } => Exit::NothingSelected,
             slurm::Error::Secret { .. } => Exit::Usage,
             _ => Exit::Invalid,

@@ -26,7 +26,10 @@ pub fn export(args: &ExportArgs, common: &Common, out: &mut Output) -> Result<Ex
         };
         let finished = match finished {
             Ok(finished) if finished.is_empty() => {
-                out.say(&format!("{experiment}: no stored run; nothing to export"))?;
+                out.say_if(
+                    &format!("{experiment}: no stored run; nothing to export"),
+                    Exit::NothingSelected,
+                )?;
                 continue;
             }
             Ok(finished) => finished,
@@ -46,6 +49,14 @@ pub fn export(args: &ExportArgs, common: &Common, out: &mut Output) -> Result<Ex
             .iter()
             .map(|seed| Seed { retrieval: &seed.retrieval, ranking: seed.ranking.as_ref() })
             .collect();
+        if args.ids == IdNames::Auto && matches!(ids, Ids::Dense) {
+            out.say(
+                &format!(
+                    "{experiment}: the data that the runs were made from are not here, so users and items are numbers of bench, not ids of the \
+                     data; --data-dir names the data"
+                ),
+            )?;
+        }
         let source = Source { experiment: &experiment, seeds: &seeds, ids: &ids, rankings: &rankings };
         for format in &formats {
             match export::write(&source, of(*format), &args.to) {

@@ -20,8 +20,8 @@ pub fn ls(common: &Common, out: &mut Output) -> Result<Exit, Failure> {
             Err(what) => {
                 let message =
                     format!("{}: {what}; the next run that needs it computes it again", cell.path.display());
-                output::error(&Failure::new(Exit::RunFailed, message));
-                exit = Exit::RunFailed;
+                output::error(&Failure::new(Exit::Invalid, message));
+                exit = Exit::Invalid;
             }
         }
     }

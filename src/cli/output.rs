@@ -40,6 +40,15 @@ impl Output {
         if self.quiet { Ok(()) } else { self.print(text) }
     }
 
+    /// Text that `--quiet` hides where all is well; else it is told beside the errors.
+    pub fn say_if(&mut self, text: &str, exit: Exit) -> Result<(), Failure> {
+        if !self.quiet || exit == Exit::Ok {
+            return self.say(text);
+        }
+        error(&Failure::new(exit, text.trim()));
+        Ok(())
+    }
+
     /// Text that is always printed, with a line end behind it.
     pub fn print(&mut self, text: &str) -> Result<(), Failure> {
         if self.closed {

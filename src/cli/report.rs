@@ -45,7 +45,12 @@ pub fn report(args: &ReportArgs, common: &Common, out: &mut Output) -> Result<Ex
                 written += 1;
                 shown(&report, &paths, out)?;
             }
-            Ok(None) => out.say(&format!("{experiment}: no stored run; nothing to report"))?,
+            Ok(None) => {
+                out.say_if(
+                    &format!("{experiment}: no stored run; nothing to report"),
+                    Exit::NothingSelected,
+                )?;
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 exit = failure.exit;

@@ -28,11 +28,11 @@ pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Fa
     for outcome in &summary.outcomes {
         tell(outcome, out)?;
     }
-    not_run(&summary, common, out)?;
+    let exit = exit(&summary, args.strict);
+    not_run(&summary, exit, common, out)?;
     if let Some(message) = kept(&summary, common) {
         output::error(&Failure::new(Exit::Interrupted, message));
     }
-    let exit = exit(&summary, args.strict);
     let Some(wanted) = wanted else { return Ok(exit) };
     let parts = summary.outcomes.drain(..).map(|outcome| outcome.part).collect();
     let failed = summary::summary(parts, &wanted, common, out)?;
@@ -69,7 +69,7 @@ fn tell(outcome: &Outcome, out: &mut Output) -> Result<(), Failure> {
 }
 
 /// What could not run here, and what it needs.
-fn not_run(summary: &Summary, common: &Common, out: &mut Output) -> Result<(), Failure> {
+fn not_run(summary: &Summary, exit: Exit, common: &Common, out: &mut Output) -> Result<(), Failure> {
     let store = Store::new(&common.runs_dir);
     let (mut waiting, mut lines) = (Vec::new(), Vec::new());
     for Outcome { experiment, ending, .. } in &summary.outcomes {
@@ -97,7 +97,7 @@ fn not_run(summary: &Summary, common: &Common, out: &mut Output) -> Result<(), F
         }
     }
     let lines: Vec<String> = needs(&waiting).into_iter().chain(lines).collect();
-    if lines.is_empty() { Ok(()) } else { out.say(&format!("\nNot run:\n{}", lines.join("\n"))) }
+    if lines.is_empty() { Ok(()) } else { out.say_if(&format!("\nNot run:\n{}", lines.join("\n")), exit) }
 }
 
 /// `2 is`, `2 and 3 are`.

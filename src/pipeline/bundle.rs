@@ -77,7 +77,9 @@ pub fn gather(wanted: Bundle<'_>, reporter: &dyn Reporter) -> Result<Gathered, E
         }
     }
     for folder in reports {
-        merge(&mut all, of_report(&folder)?)?;
+        let packed = of_report(&folder)?;
+        absent.extend(not_in(&packed));
+        merge(&mut all, packed)?;
     }
     for packed in &mut all {
         let Packed { report, .. } = packed;
@@ -174,6 +176,14 @@ fn not_stored(experiment: &Experiment, finished: &[Finished]) -> Option<(PathBuf
         several => format!("seeds {} of {name} are not stored", several.join(", ")),
     };
     Some((path.clone(), format!("{what}; `bench {}` computes it", path.display())))
+}
+
+/// What is missing of a report that was made from some of its seeds, with its folder.
+fn not_in(report: &Packed) -> Option<(PathBuf, String)> {
+    let wanted = report.settings.iter().find(|setting| setting.key == "seeds")?.value.as_array()?.len();
+    let there = report.cells.iter().filter(|(stage, _)| *stage == Cell::NAME).count();
+    let what = format!("incomplete: it has {there} of {wanted} seeds; `bench FILE` computes the others");
+    (there < wanted).then(|| (report.report.clone(), what))
 }
 
 /// Add an experiment to the others. One that is there already, such as one that was named by its file and by its report, is not packed twice.

@@ -76,6 +76,8 @@ pub struct Removable {
     pub bytes: u64,
     /// The claim that would say that it is in work.
     claim: Option<PathBuf>,
+    /// The store that it lies in.
+    runs: PathBuf,
 }
 
 /// What a cleaning would do.
@@ -90,6 +92,8 @@ pub struct Cleaning {
     pub stale: Vec<PathBuf>,
     /// What stays although it might not be needed, and why.
     pub notes: Vec<String>,
+    /// What none of the experiments needs but stays because somebody is computing in this store, and its bytes.
+    pub spared: Option<(usize, u64)>,
     /// Cells of an older version of their stage that stay, and their bytes.
     pub older: Option<(usize, u64)>,
     /// Cells that stay, and their bytes.
@@ -116,6 +120,8 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
     let Clean { experiments, imported, older, folders } = wanted;
     let mut cleaning = Cleaning::default();
     let mut left = (0, 0);
+    let busy = places::is_busy(&folders.runs, &STAGES.map(|(stage, _)| stage))?;
+    let mut spared = (0, 0);
     let needs = experiments.map(|experiments| Needs::of(experiments, folders, reporter));
     cleaning.notes.extend(needs.iter().flat_map(|needs| needs.notes.iter().cloned()));
     for (stage, version) in STAGES {
@@ -135,13 +141,19 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
             };
             let bytes = size(&place.path);
             match why {
+                Some(Why::NotNeeded) if busy => {
+                    spared = (spared.0 + 1, spared.1 + bytes);
+                    if place.kind == Kind::Cell {
+                        cleaning.kept = (cleaning.kept.0 + 1, cleaning.kept.1 + bytes);
+                    }
+                }
                 Some(Why::Older { .. }) if !older => {
                     left = (left.0 + 1, left.1 + bytes);
                     cleaning.kept = (cleaning.kept.0 + 1, cleaning.kept.1 + bytes);
                 }
                 Some(why) => {
-                    let claim = place.claim();
-                    cleaning.removable.push(Removable { path: place.path, why, bytes, claim });
+                    let (claim, runs) = (place.claim(), folders.runs.clone());
+                    cleaning.removable.push(Removable { path: place.path, why, bytes, claim, runs });
                 }
                 None if place.kind == Kind::Cell => {
                     cleaning.kept.0 += 1;
@@ -153,6 +165,9 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
                 None => {}
             }
         }
+    }
+    if spared.0 > 0 {
+        cleaning.spared = Some(spared);
     }
     if left.0 > 0 {
         cleaning.older = Some(left);
@@ -227,7 +242,8 @@ impl Removable {
     /// # Errors
     /// If the system refuses.
     pub fn remove(&self) -> Result<bool, Error> {
-        if is_at_work(self.claim.as_deref()) {
+        let busy = || places::is_busy(&self.runs, &STAGES.map(|(stage, _)| stage));
+        if is_at_work(self.claim.as_deref()) || self.why == Why::NotNeeded && busy()? {
             return Ok(false);
         }
         let fail = |source| Error::Run(run::Error::write(&self.path, source));

@@ -122,11 +122,6 @@ impl Look {
         let mut holders = places.into_iter().flatten().filter_map(|place| holder(&place).ok().flatten());
         holders.find(|holder| holder.pulse() != Pulse::Dead)
     }
-
-    /// What the seed is done with: its last stage.
-    fn last(&self) -> &(CellKey, Glance) {
-        self.ranking.as_ref().unwrap_or(&self.retrieval)
-    }
 }
 
 fn whole((_, glance): &(CellKey, Glance)) -> Option<Manifest> {
@@ -219,7 +214,7 @@ impl Plan {
         let retrieved = known(|look| Some(&look.retrieval));
         let ranked = known(|look| look.ranking.as_ref());
         let stored = data.is_some().then_some(retrieved.len());
-        let (mut seeds, mut retrieves) = (Vec::with_capacity(looks.len()), false);
+        let (mut seeds, mut retrieves, mut ranks) = (Vec::with_capacity(looks.len()), false, false);
         let (mut refused, mut claimed) = (Vec::new(), Vec::new());
         let (mut hits, mut misses, settings) = (Vec::new(), Vec::new(), setting_records(&experiment));
         for (seed, look) in looks {
@@ -228,7 +223,8 @@ impl Plan {
                 continue;
             };
             let missing = whole(&look.retrieval).is_none();
-            let holder = whole(look.last()).is_none().then(|| look.holder(self)).flatten();
+            let ranks_missing = look.ranking.as_ref().is_some_and(|second| whole(second).is_none());
+            let holder = (missing || ranks_missing).then(|| look.holder(self)).flatten();
             let stages = std::iter::once((Cell::NAME, &look.retrieval));
             let stages = stages.chain(look.ranking.iter().map(|second| (RankingCell::NAME, second)));
             let stored_stages = stages.filter(|(_, found)| matches!(found.1, Glance::Whole(_)));
@@ -239,8 +235,14 @@ impl Plan {
                 }
                 _ => Vec::new(),
             };
-            let (key, first) = (look.last().0.as_str().to_owned(), look.retrieval.0.as_str().to_owned());
-            let fate = match look.ranking.unwrap_or(look.retrieval).1 {
+            let first = look.retrieval.0.as_str().to_owned();
+            // A ranking without its candidates is none: they are computed again, and then it is used.
+            let (key, glance) = match look.ranking {
+                Some(second) if ranks_missing || !missing => second,
+                _ => look.retrieval,
+            };
+            let key = key.as_str().to_owned();
+            let fate = match glance {
                 _ if broken.is_some() => Fate::Broken,
                 _ if ready.is_none() => Fate::Waiting,
                 Glance::Whole(_) => Fate::Stored,
@@ -256,8 +258,9 @@ impl Plan {
             claimed.extend(holder.filter(|_| fate == Fate::Claimed).map(|holder| (seed, holder)));
             if fate.computes() {
                 misses.extend(why);
-                self.begun.insert(key);
-                retrieves |= missing && (backbone.is_none() || self.begun.insert(first));
+                self.begun.insert(key.clone());
+                retrieves |= missing && (first == key || self.begun.insert(first));
+                ranks |= ranks_missing;
             }
             seeds.push((seed, fate));
         }
@@ -266,7 +269,7 @@ impl Plan {
         if let Some(data) = ready.filter(|_| computes) {
             let stages = [
                 retrieves.then(|| measured(&retrieved).ok_or(None)),
-                backbone.as_deref().map(|located| measured(&ranked).ok_or(Some(located))),
+                backbone.as_deref().filter(|_| ranks).map(|located| measured(&ranked).ok_or(Some(located))),
             ];
             is_measured = stages.iter().flatten().all(Result::is_ok);
             let costs = stages.into_iter().flatten().map(|stage| {
@@ -284,7 +287,7 @@ impl Plan {
                 located.is_to_be_made(self.store.root())
                     && identity.is_ok_and(|identity| self.begun.insert(identity.to_owned()))
             };
-            if let Some(located) = backbone.as_deref().filter(made) {
+            if let Some(located) = backbone.as_deref().filter(|_| ranks).filter(made) {
                 let speed = *self.speed.get_or_insert_with(matrix_speed);
                 let made = pretraining_cost(&located.config, located.pretraining_tokens, speed);
                 // It is made once, whatever the number of seeds; a cost is that of one seed.

@@ -168,7 +168,7 @@ impl<'a> Shelves<'a> {
         let absent: Vec<String> = seeds.iter().filter(|seed| !there(seed)).map(Seed::to_string).collect();
         if !absent.is_empty() {
             self.reporter.emit(Event::Warning(&format!(
-                "{name}: the report is incomplete, for seed{} {} {} not stored; `bench {}` computes what is missing",
+                "{name}: incomplete, for seed{} {} {} not stored; `bench {}` computes what is missing",
                 if absent.len() == 1 { "" } else { "s" },
                 absent.join(", "),
                 if absent.len() == 1 { "is" } else { "are" },

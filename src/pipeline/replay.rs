@@ -17,6 +17,20 @@ use crate::run::{CONFIG, Cell, CellKey, Manifest, Opened, RankingCell, SettingRe
 pub use cells::Difference;
 pub use origin::Change;
 
+/// What a [`Change`] of a key is called.
+const KEY: &str = "key";
+
+/// That every file of a cell that is there is what was written: told before hours of work.
+fn verify(cell: &Opened) -> Result<(), Error> {
+    for name in cell.manifest().files.keys() {
+        if let Err(error) = cell.file(name) {
+            let what = format!("damaged: {error}; a run that needs it computes it again");
+            return Err(Error::Replay { path: cell.folder().to_owned(), what });
+        }
+    }
+    Ok(())
+}
+
 /// What is replayed: a cell of the store, or a report.
 enum Original {
     Cell(Box<Opened>),
@@ -59,6 +73,9 @@ impl Replay {
         reporter: &dyn Reporter,
     ) -> Result<Self, Error> {
         let (original, settings, store) = read(folder, folders)?;
+        if let Original::Cell(cell) = &original {
+            verify(cell)?;
+        }
         let second = match &original {
             Original::Cell(cell) if cell.manifest().stage == Cell::NAME => SecondStage::Drop,
             _ => SecondStage::Keep,
@@ -91,6 +108,13 @@ impl Replay {
         let job = prepare(vec![replay.experiment.clone()], &folders.data, reporter).into_iter().next();
         let job = job.ok_or_else(|| replay.refused("no experiment"))?;
         replay.changes = replay.look(&job)?;
+        let key = replay.changes.iter().find(|change| change.what.starts_with(KEY));
+        if let (Some(given), Some(Change { what, stored, here })) = (overrides.first(), key) {
+            return Err(replay.refused(format!(
+                "{what} is {here} with -S {given}, and {stored} is stored: a replay computes what is stored, and -S may only change what decides \
+                 nothing, such as where a backbone lies"
+            )));
+        }
         Ok(replay)
     }
 
@@ -175,7 +199,7 @@ impl Replay {
             };
             if here.as_str() != stored {
                 changes.push(Change {
-                    what: format!("key of the {stage}, seed {seed}"),
+                    what: format!("{KEY} of the {stage}, seed {seed}"),
                     stored: stored.get(..16).unwrap_or(stored).to_owned(),
                     here: here.short().to_owned(),
                 });

@@ -103,6 +103,17 @@ pub(super) fn is_at_work(claim: Option<&Path>) -> bool {
     }
 }
 
+/// Whether somebody computes anything in a store: then what no experiment needs may be what that is computed from, or what it has finished.
+pub(super) fn is_busy(runs: &Path, stages: &[&str]) -> Result<bool, Error> {
+    for stage in stages {
+        let claims = list(&runs.join(stage))?.into_iter().filter(|place| place.kind == Kind::Claim);
+        if claims.into_iter().any(|place| is_at_work(Some(&place.path))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The time by the clock that stamps files beside `path`, which on a file server is that of the server; the one of this machine where nothing
 /// can be written.
 fn now(path: &Path) -> SystemTime {

@@ -107,6 +107,31 @@ fn what_is_being_computed_is_never_touched() {
 }
 
 #[test]
+fn while_somebody_computes_in_the_store_what_no_experiment_needs_stays() {
+    let place = Place::tiny();
+    place.run(&["tiny.toml"]).succeeds();
+    place.write("other.toml", &TINY.replace("hidden_dim = 8", "hidden_dim = 16"));
+    // Of any cell, also one of another stage that is computed from these.
+    let claim = "runs/ranking/00000000000000cc.claim";
+    place.write(claim, &claim_of_another("a"));
+    let cells = place.names("runs/retrieval");
+    fs::create_dir(place.path(&format!("runs/retrieval/{}.damaged-1", cells[0]))).unwrap();
+    let ran = place.run(&["clean", "other.toml", "--yes"]).succeeds();
+    let told = "2 entries of ";
+    assert!(
+        ran.stdout.contains(told) && ran.stdout.contains("somebody is computing in this store"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("removed 1 entry, "), "{}", ran.stdout);
+    assert_eq!(place.names("runs/retrieval"), cells);
+    age(&place, claim);
+    let ran = place.run(&["clean", "other.toml", "--yes"]).succeeds();
+    assert!(ran.stdout.contains("removed 3 entries, "), "{}", ran.stdout);
+    assert_eq!(place.names("runs/retrieval"), [""; 0]);
+}
+
+#[test]
 fn what_cannot_be_told_stays() {
     let place = ranker::place();
     place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();

@@ -112,7 +112,7 @@ fn ls_lists_what_is_stored() {
     }
     place.write(&format!("runs/retrieval/{}/manifest.json", place.names("runs/retrieval")[0]), "{");
     let ran = place.run(&["ls"]);
-    assert_eq!((ran.code, ran.errors().len()), (Some(100), 1), "{}", ran.stderr);
+    assert_eq!((ran.code, ran.errors().len()), (Some(96), 1), "{}", ran.stderr);
 }
 
 #[test]
@@ -373,4 +373,15 @@ fn a_report_is_made_again_from_its_results_alone() {
     );
     assert_eq!(ran.code, Some(96), "{}", ran.stderr);
     assert!(place.read("elsewhere/report.md") == before[0], "a report that was there stays");
+}
+
+#[test]
+fn quiet_does_not_hide_why_nothing_was_done() {
+    let place = Place::with(
+        &super::TINY.replace("name = \"synthetic\"\nusers = 150\nitems = 60", "name = \"beauty\""),
+    );
+    let ran = place.run(&["tiny.toml", "-q"]);
+    assert_eq!(ran.code, Some(96), "{}", ran.stderr);
+    assert!(ran.errors().iter().any(|line| line.contains("tiny needs ")), "{}", ran.stderr);
+    place.run(&["report", "tiny.toml", "-q"]).fails(4, &["error: tiny: no stored run; nothing to report"]);
 }

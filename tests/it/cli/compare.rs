@@ -165,3 +165,19 @@ fn a_ranker_is_compared_with_its_own_retriever_seed_by_seed_and_with_imported_ru
     let same = row(&csv, "NDCG@3");
     assert_eq!((same[2], same[6]), (0.0, 1.0), "{}", csv.stdout);
 }
+
+#[test]
+fn a_gate_is_not_judged_on_a_part_of_the_seeds() {
+    let place = two();
+    let short = place.run(&["ls"]).succeeds();
+    let line = short.stdout.lines().find(|line| line.contains(" short ")).unwrap();
+    let cell = line.split_whitespace().find(|word| word.len() == 16).unwrap();
+    std::fs::remove_dir_all(place.path(&format!("runs/retrieval/{cell}"))).unwrap();
+    let compared = ["compare", "tiny.toml", "short.toml"];
+    let ran = place.run(&compared).succeeds();
+    assert!(ran.stderr.contains("warning: short: incomplete, for seed "), "{}", ran.stderr);
+    place.run(&[&compared[..], &["--gate", "NDCG@5 >= -1000%"]].concat()).fails(
+        106,
+        &["error: short.toml: 1 of 2 seeds are stored, so no gate can be judged; `bench short.toml` computes the others"],
+    );
+}

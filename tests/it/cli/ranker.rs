@@ -186,7 +186,8 @@ fn a_report_of_a_damaged_ranking_says_that_it_is_incomplete_and_what_computes_it
     );
     assert!(ran.stderr.contains(&set_aside), "{}", ran.stderr);
     assert!(!ran.stderr.contains("and is computed again"), "{}", ran.stderr);
-    let incomplete = "warning: ranked: the report is incomplete, for seed 2 is not stored; `bench tiny.toml` computes what is missing";
+    let incomplete =
+        "warning: ranked: incomplete, for seed 2 is not stored; `bench tiny.toml` computes what is missing";
     assert!(ran.stderr.contains(incomplete), "{}", ran.stderr);
     let warnings = results(&place)["warnings"].to_string();
     assert!(warnings.contains("Incomplete: 1 of 2 seeds are finished; missing: 2."), "{warnings}");
@@ -412,4 +413,18 @@ fn a_manifest_names_the_files_of_the_backbone_with_their_hashes() {
     let process = &manifest["process"];
     assert_eq!(process["command"], "bench tiny.toml -S 'seeds=[1]'");
     assert_eq!((&process["resumed"], &process["exit"]), (&0.into(), &"finished".into()));
+}
+
+#[test]
+fn a_ranking_without_its_candidates_is_planned_as_a_run() {
+    let place = place();
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let cell = place.names("runs/retrieval").remove(0);
+    std::fs::remove_dir_all(place.path(&format!("runs/retrieval/{cell}"))).unwrap();
+    let plan = place.run(&["plan", "tiny.toml", "-S", "seeds=[1]"]).succeeds().stdout;
+    assert!(plan.contains("1 to run, 0 stored, 0 waiting"), "{plan}");
+    assert!(plan.contains("retrieval of seed 1 would run"), "{plan}");
+    let ran = place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    assert!(!ran.stderr.contains("train ranker"), "the ranking is used: {}", ran.stderr);
+    assert_eq!(place.names("runs/retrieval"), [cell]);
 }

@@ -150,9 +150,8 @@ fn other_data_or_another_backbone_are_refused_and_what_decides_nothing_may_be_ch
     // A setting that decides the result makes another key, which is told before anything is computed.
     let retrieval = cell(&place, "retrieval", 1);
     let ran = place.run(&["replay", &retrieval, "-S", "evaluation.candidates=6"]);
-    assert_eq!(ran.code, Some(103), "{}", ran.stderr);
-    assert!(ran.stdout.contains("key of the retrieval, seed 1"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("length of the candidate lists"), "{}", ran.stdout);
+    assert_eq!(ran.code, Some(96), "{}", ran.stderr);
+    assert!(ran.stderr.contains(": key of the retrieval, seed 1 is "), "{}", ran.stderr);
 }
 
 #[test]
@@ -223,7 +222,33 @@ fn what_is_no_result_cannot_be_replayed() {
     let folder = cell(&place, "retrieval", 1);
     place.write(&format!("{folder}/curve.json"), "cut");
     let ran = place.run(&["replay", &folder]);
-    assert_eq!(ran.code, Some(100), "{}", ran.stderr);
+    assert_eq!(ran.code, Some(96), "{}", ran.stderr);
     assert!(ran.stderr.contains("curve.json: 3 bytes; expected "), "{}", ran.stderr);
     assert!(place.path(&folder).is_dir(), "a replay sets nothing aside");
+}
+
+#[test]
+fn a_damaged_cell_and_a_setting_that_decides_are_refused_before_any_work() {
+    let place = Place::tiny();
+    place.run(&["tiny.toml", "-S", "seeds=[1]"]).succeeds();
+    let folder = cell(&place, "retrieval", 1);
+    let ran = place.run(&["replay", &folder, "-S", "retriever.dropout=0.4"]);
+    assert_eq!(ran.code, Some(96), "{}", ran.stderr);
+    let [error] = ran.errors()[..] else { panic!("{}", ran.stderr) };
+    assert!(error.starts_with(&format!("error: {folder}: key of the retrieval, seed 1 is ")), "{error}");
+    assert!(error.contains(" with -S retriever.dropout=0.4, and "), "{error}");
+    let path = place.path(&folder).join("retrieval.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let ran = place.run(&["replay", &folder]);
+    assert_eq!(ran.code, Some(96), "{}", ran.stderr);
+    let [error] = ran.errors()[..] else { panic!("{}", ran.stderr) };
+    assert!(
+        error
+            .starts_with(&format!("error: {folder}: damaged: read {folder}/retrieval.safetensors: SHA-256 ")),
+        "{error}"
+    );
+    assert!(!ran.stderr.contains("train retriever"), "{}", ran.stderr);
 }

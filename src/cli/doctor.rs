@@ -7,6 +7,7 @@ use super::exit::{Exit, Failure};
 use super::format::{bytes, count};
 use super::output::Output;
 use crate::backbone::{Hub, hub};
+use crate::cuda::{self, Absent, Facts};
 use crate::events::{Interrupt, Silent};
 use crate::experiment::{ENV_PREFIX, PROGRAM_VARIABLES};
 use crate::fetch::{Kind, Upstream, catalogue};
@@ -51,6 +52,7 @@ pub fn doctor(args: DoctorArgs, common: &Common, out: &mut Output) -> Result<Exi
     let mut found = Findings::default();
     program(&mut found);
     machine(&mut found);
+    devices(&mut found);
     folders(common, &mut found);
     data(common, &mut found);
     backbones(args, &mut found);
@@ -203,6 +205,26 @@ fn backbones(args: DoctorArgs, found: &mut Findings) {
         Ok(()) if hub.token.is_some() => found.ok("hub", "answers, and knows the token"),
         Ok(()) => found.ok("hub", "answers"),
         Err(error) => found.warn("hub", error.to_string()),
+    }
+}
+
+/// Devices that the driver sees. Having none is no problem: everything runs on the CPU.
+fn devices(found: &mut Findings) {
+    match cuda::devices() {
+        Ok(all) => {
+            for device in all {
+                let Facts { ordinal, ref name, capability: (major, minor), memory, driver } = device;
+                let value = format!(
+                    "{name}, {}, compute capability {major}.{minor}, driver for CUDA {}.{}; this version of bench computes on the CPU",
+                    bytes(memory),
+                    driver / 1000,
+                    driver % 1000 / 10
+                );
+                found.ok(&format!("cuda:{ordinal}"), value);
+            }
+        }
+        Err(Absent::NoDriver) => found.ok("device", "the CPU; no NVIDIA driver is installed (libcuda.so.1)"),
+        Err(absent) => found.warn("device", absent.to_string()),
     }
 }
 

@@ -4,6 +4,19 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// There is no such device.
+    #[error(transparent)]
+    Absent(#[from] Absent),
+    /// The kernels do not run on it.
+    #[error("{device} has compute capability {}.{}; the kernels need {}.{} or later; use device = \"cpu\"", found.0, found.1, least.0, least.1)]
+    Unsupported {
+        /// Which device.
+        device: String,
+        /// Its compute capability.
+        found: (i32, i32),
+        /// The least one.
+        least: (i32, i32),
+    },
     /// The driver or the device refused something.
     #[error("{device}: {what}: {said}")]
     Device {
@@ -29,4 +42,47 @@ pub enum Error {
         /// What there is in all.
         total: u64,
     },
+}
+
+/// Why there is no device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Absent {
+    /// No driver.
+    #[error(
+        "no NVIDIA driver is installed here (libcuda.so.1 is not found); install the driver of the device, or use device = \"cpu\""
+    )]
+    NoDriver,
+    /// A driver that is older than the kernels.
+    #[error(
+        "the NVIDIA driver is for CUDA {}.{}, and the kernels need {}.{} (driver 525 or later); update it, or use device = \"cpu\"",
+        found / 1000, found % 1000 / 10, needed / 1000, needed % 1000 / 10
+    )]
+    OldDriver {
+        /// Its CUDA version.
+        found: i32,
+        /// The least one.
+        needed: i32,
+    },
+    /// A driver without a device.
+    #[error("the NVIDIA driver sees no device; is one attached, and does CUDA_VISIBLE_DEVICES hide it?")]
+    NoDevice,
+    /// A number that no device has.
+    #[error("there is no cuda:{ordinal}; the NVIDIA driver sees {count}: {}", list(*count))]
+    NoSuch {
+        /// The number.
+        ordinal: u32,
+        /// How many there are.
+        count: usize,
+    },
+    /// A driver that does not work.
+    #[error("the NVIDIA driver refuses to work: {said}; `nvidia-smi` may say more")]
+    Refused {
+        /// What it said.
+        said: String,
+    },
+}
+
+fn list(count: usize) -> String {
+    (0..count).map(|ordinal| format!("cuda:{ordinal}")).collect::<Vec<_>>().join(", ")
 }

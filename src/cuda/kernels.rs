@@ -3,9 +3,9 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
+use super::Error;
 use super::array::{Array, Slice, SliceMut};
 use super::machine::{Machine, Shape};
-use super::Error;
 use crate::nn::adamw::Constants;
 use crate::nn::dropout::Dropout;
 
@@ -77,7 +77,11 @@ impl<'a> Matrix<'a> {
     fn check(self, (rows, columns): (usize, usize)) {
         if rows > 0 && columns > 0 {
             let last = (rows - 1) * self.row + (columns - 1) * self.column;
-            assert!(last < self.data.len(), "a matrix ({rows}, {columns}) ends behind its {}", self.data.len());
+            assert!(
+                last < self.data.len(),
+                "a matrix ({rows}, {columns}) ends behind its {}",
+                self.data.len()
+            );
         }
     }
 }
@@ -203,7 +207,8 @@ impl Kernels {
         if shape.grid.contains(&0) {
             return Ok(());
         }
-        let mut pointers: Vec<*mut c_void> = arguments.iter_mut().map(|value| value.0.as_mut_ptr().cast()).collect();
+        let mut pointers: Vec<*mut c_void> =
+            arguments.iter_mut().map(|value| value.0.as_mut_ptr().cast()).collect();
         // SAFETY: the functions below hold lengths against each other, and write arguments in the kernel's order and with its types.
         unsafe { self.machine.launch(kernel, shape, &mut pointers) }
     }
@@ -212,7 +217,13 @@ impl Kernels {
     ///
     /// # Errors
     /// If the device fails, as all functions here.
-    pub fn gather_rows(&self, table: Slice<'_, f32>, index: Slice<'_, u32>, d: usize, out: SliceMut<'_, f32>) -> Result<(), Error> {
+    pub fn gather_rows(
+        &self,
+        table: Slice<'_, f32>,
+        index: Slice<'_, u32>,
+        d: usize,
+        out: SliceMut<'_, f32>,
+    ) -> Result<(), Error> {
         let m = index.len();
         assert_eq!(out.len(), m * d, "out");
         let shape = Shape::threads(out.len() as u64);
@@ -254,8 +265,14 @@ impl Kernels {
         (normal, inverse): (SliceMut<'_, f32>, SliceMut<'_, f32>),
     ) -> Result<(), Error> {
         let m = x.len() / d;
-        assert!(x.len() == m * d && y.len() == x.len() && normal.len() == x.len() && inverse.len() == m, "rows");
-        assert!(weight.len() == d && bias.len() == d && residual.is_none_or(|r| r.len() == x.len()), "columns");
+        assert!(
+            x.len() == m * d && y.len() == x.len() && normal.len() == x.len() && inverse.len() == m,
+            "rows"
+        );
+        assert!(
+            weight.len() == d && bias.len() == d && residual.is_none_or(|r| r.len() == x.len()),
+            "columns"
+        );
         let residual = residual.map_or(0, Slice::at);
         let shape = Shape::threads((m * LANES) as u64);
         let mask = Mask::from(dropout);
@@ -283,7 +300,10 @@ impl Kernels {
         (d_weight, d_bias): (SliceMut<'_, f32>, SliceMut<'_, f32>),
     ) -> Result<(), Error> {
         let m = dy.len() / d;
-        assert!(dy.len() == m * d && normal.len() == dy.len() && inverse.len() == m && weight.len() == d, "inputs");
+        assert!(
+            dy.len() == m * d && normal.len() == dy.len() && inverse.len() == m && weight.len() == d,
+            "inputs"
+        );
         assert!(dz.len() == dy.len() && dx.len() == dy.len(), "gradients");
         self.column_sums(d, dy, Some(normal), d_weight)?;
         self.column_sums(d, dy, None, d_bias)?;
@@ -317,7 +337,12 @@ impl Kernels {
     ///
     /// # Errors
     /// As all functions here.
-    pub fn gelu_forward(&self, x: Slice<'_, f32>, dropout: Dropout, y: SliceMut<'_, f32>) -> Result<(), Error> {
+    pub fn gelu_forward(
+        &self,
+        x: Slice<'_, f32>,
+        dropout: Dropout,
+        y: SliceMut<'_, f32>,
+    ) -> Result<(), Error> {
         assert_eq!(x.len(), y.len(), "y");
         let (mask, n) = (Mask::from(dropout), x.len() as u64);
         self.launch("gelu_forward", Shape::threads(n), arguments![x.at(), mask, n, y.at()])
@@ -327,7 +352,12 @@ impl Kernels {
     ///
     /// # Errors
     /// As all functions here.
-    pub fn gelu_backward(&self, x: Slice<'_, f32>, dropout: Dropout, dy: SliceMut<'_, f32>) -> Result<(), Error> {
+    pub fn gelu_backward(
+        &self,
+        x: Slice<'_, f32>,
+        dropout: Dropout,
+        dy: SliceMut<'_, f32>,
+    ) -> Result<(), Error> {
         assert_eq!(x.len(), dy.len(), "dy");
         let (mask, n) = (Mask::from(dropout), x.len() as u64);
         self.launch("gelu_backward", Shape::threads(n), arguments![x.at(), mask, n, dy.at()])
@@ -407,7 +437,10 @@ impl Kernels {
         d_logs: SliceMut<'_, f32>,
     ) -> Result<(), Error> {
         let n = groups.len().saturating_sub(1);
-        assert!(coefficients.len() == 3 * c && exponentials.len() == 2 * c && d_logs.len() == 3 * c, "coefficients");
+        assert!(
+            coefficients.len() == 3 * c && exponentials.len() == 2 * c && d_logs.len() == 3 * c,
+            "coefficients"
+        );
         assert!(u.len() == h.len() && dh.len() == h.len(), "states");
         partial.reset(n * 3 * c)?;
         let (starts, groups, coefficients) = (starts.at(), groups.at(), coefficients.at());
@@ -469,7 +502,12 @@ impl Kernels {
     ///
     /// # Errors
     /// As all functions here.
-    pub fn norm(&self, gradient: Slice<'_, f32>, sums: &mut Array<f32>, totals: &mut Array<f64>) -> Result<f64, Error> {
+    pub fn norm(
+        &self,
+        gradient: Slice<'_, f32>,
+        sums: &mut Array<f32>,
+        totals: &mut Array<f64>,
+    ) -> Result<f64, Error> {
         let (n, blocks) = (gradient.len(), gradient.len().div_ceil(1024));
         sums.reset(blocks)?;
         totals.reset(blocks.div_ceil(32) + 1)?;
@@ -477,7 +515,11 @@ impl Kernels {
         let shape = Shape::threads((blocks * LANES) as u64);
         self.launch("square_sums", shape, arguments![gradient.at(), n as u64, sums])?;
         let (parts, result) = (totals.at(), totals.part(totals.len() - 1..totals.len()));
-        self.launch("total_norm", Shape::blocks(1, 1, 1), arguments![sums, blocks as u32, parts, result.at()])?;
+        self.launch(
+            "total_norm",
+            Shape::blocks(1, 1, 1),
+            arguments![sums, blocks as u32, parts, result.at()],
+        )?;
         Ok(result.get()?[0])
     }
 
@@ -523,9 +565,24 @@ impl Kernels {
         let (s, w, b, t) = (states.at(), weight.at(), bias.at(), targets.at());
         let (masks, offsets) = (masks.at(), offsets.at());
         let (candidates, scores) = (walked.candidates.all().at(), walked.scores.all().at());
-        let (better, tied, filled) = (walked.better.all().at(), walked.tied.all().at(), walked.filled.all().at());
+        let (better, tied, filled) =
+            (walked.better.all().at(), walked.tied.all().at(), walked.filled.all().at());
         let arguments = arguments![
-            s, w, b, t, masks, offsets, masked, users as u32, v as u32, d as u32, k as u32, candidates, scores, better, tied,
+            s,
+            w,
+            b,
+            t,
+            masks,
+            offsets,
+            masked,
+            users as u32,
+            v as u32,
+            d as u32,
+            k as u32,
+            candidates,
+            scores,
+            better,
+            tied,
             filled
         ];
         self.launch("walk_catalogue", Shape::blocks(users.div_ceil(USERS), 1, 1), arguments)?;

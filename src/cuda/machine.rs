@@ -82,5 +82,10 @@ pub trait Machine: Send + Sync {
     ///
     /// # Errors
     /// If the device fails.
-    unsafe fn launch(&self, kernel: &'static str, shape: Shape, arguments: &mut [*mut c_void]) -> Result<(), Error>;
+    unsafe fn launch(
+        &self,
+        kernel: &'static str,
+        shape: Shape,
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), Error>;
 }

@@ -4,11 +4,13 @@
 //! seed gives the same candidates on a CPU and on a device. `kernels/` has their code in CUDA C++.
 
 mod array;
+mod device;
 mod error;
 mod kernels;
 mod machine;
 
 pub use array::{Array, Element, Slice, SliceMut};
-pub use error::Error;
+pub use device::{Device, Facts, devices, ptx};
+pub use error::{Absent, Error};
 pub use kernels::{Classes, ClassesRoom, Kernels, Matrix, Start, Walk, Walked};
 pub use machine::{Machine, SOURCE, Shape};

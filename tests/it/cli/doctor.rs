@@ -34,6 +34,23 @@ fn doctor_tells_facts_and_what_to_do_without_asking_anybody() {
 }
 
 #[test]
+fn doctor_tells_of_devices_or_that_there_is_no_driver() {
+    let ran = Place::new().run(&["doctor"]).succeeds();
+    let line = |start: &str| ran.stdout.lines().find(|line| line.starts_with(start)).map(str::to_owned);
+    match bench::cuda::devices() {
+        Ok(all) => {
+            let line = line("ok       cuda:0").expect(&ran.stdout);
+            assert!(line.contains(&all[0].name) && line.contains("compute capability"), "{line}");
+        }
+        Err(bench::cuda::Absent::NoDriver) => {
+            let expected = "ok       device           the CPU; no NVIDIA driver is installed (libcuda.so.1)";
+            assert_eq!(line("ok       device").as_deref(), Some(expected));
+        }
+        Err(absent) => assert!(line("warning  device").expect(&ran.stdout).contains(&absent.to_string())),
+    }
+}
+
+#[test]
 fn doctor_knows_of_a_token_and_never_shows_it() {
     let place = Place::new();
     let mut command = place.command(&["doctor"]);

@@ -27,13 +27,26 @@ fn build() -> Option<(Library, tempfile::TempDir)> {
     let mut text = format!("{}\n{SOURCE}\n", include_str!("emulator.h"));
     text.push_str("extern \"C\" int emulate(const char *name, const unsigned *grid, const unsigned *block, void **arguments) {\n");
     for name in names() {
-        text.push_str(&format!("    if (!strcmp(name, \"{name}\")) return launch({name}, grid, block, arguments), 0;\n"));
+        text.push_str(&format!(
+            "    if (!strcmp(name, \"{name}\")) return launch({name}, grid, block, arguments), 0;\n"
+        ));
     }
     text.push_str("    return 1;\n}\n");
     std::fs::write(folder.path().join("kernels.cpp"), text).unwrap();
     let mut command = Command::new(std::env::var_os("CXX").unwrap_or_else(|| "c++".into()));
-    command.args(["-std=c++17", "-O1", "-w", "-ffp-contract=off", "-shared", "-fPIC", "-o", "kernels.so", "kernels.cpp"]);
-    if cfg!(target_arch = "x86_64") {
+    command.args([
+        "-std=c++17",
+        "-O1",
+        "-w",
+        "-ffp-contract=off",
+        "-shared",
+        "-fPIC",
+        "-o",
+        "kernels.so",
+        "kernels.cpp",
+    ]);
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("fma") {
         // Fused multiply-adds as instructions; a library's are the same and slow.
         command.arg("-mfma");
     }
@@ -59,7 +72,7 @@ pub struct Emulator {
 
 impl Emulator {
     /// One with no memory in use, or none where nothing compiles it.
-    pub fn new() -> Option<Arc<dyn Machine>> {
+    pub fn start() -> Option<Arc<dyn Machine>> {
         let (library, _) = BUILT.get_or_init(build).as_ref()?;
         // SAFETY: the function has this type.
         let emulate = unsafe { *library.get::<Emulate>(b"emulate").unwrap() };
@@ -70,7 +83,10 @@ impl Emulator {
     fn check(&self, at: u64, bytes: usize) {
         let memory = self.memory.lock().unwrap();
         let (start, found) = memory.range(..=at).next_back().expect("memory that was allocated");
-        assert!(at + bytes as u64 <= start + size_of_val(&**found) as u64, "{bytes} bytes at {at:x} leave their array");
+        assert!(
+            at + bytes as u64 <= start + size_of_val(&**found) as u64,
+            "{bytes} bytes at {at:x} leave their array"
+        );
     }
 }
 
@@ -115,12 +131,19 @@ impl Machine for Emulator {
         Ok(())
     }
 
-    unsafe fn launch(&self, kernel: &'static str, shape: Shape, arguments: &mut [*mut c_void]) -> Result<(), Error> {
+    unsafe fn launch(
+        &self,
+        kernel: &'static str,
+        shape: Shape,
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), Error> {
         let _turn = TURN.lock().unwrap();
         let name = CString::new(kernel).unwrap();
         let block = [shape.block, 1, 1];
         // SAFETY: whoever launches sees to the arguments.
-        let code = unsafe { (self.emulate)(name.as_ptr(), shape.grid.as_ptr(), block.as_ptr(), arguments.as_mut_ptr()) };
+        let code = unsafe {
+            (self.emulate)(name.as_ptr(), shape.grid.as_ptr(), block.as_ptr(), arguments.as_mut_ptr())
+        };
         assert_eq!(code, 0, "no kernel {kernel}");
         Ok(())
     }

@@ -2,3 +2,55 @@
 
 mod emulator;
 mod kernels;
+
+use bench::cuda::{Absent, Device, Error, SOURCE, devices, ptx};
+use bench::run::sha256_hex;
+
+#[test]
+fn the_ptx_in_the_program_is_that_of_the_sources_and_has_every_kernel() {
+    let ptx = ptx().unwrap();
+    let head = format!("// sources: {}", sha256_hex(SOURCE.as_bytes()));
+    assert_eq!(ptx.lines().next(), Some(head.as_str()), "run src/cuda/kernels/compile.py");
+    assert!(
+        ptx.contains("\n.version 8.0\n.target sm_80\n"),
+        "what drivers from 525 on and devices from 8.0 on take"
+    );
+    for name in emulator::names() {
+        assert!(ptx.contains(&format!(".entry {name}(")), "{name}");
+    }
+    // A contracted product would have other bits than the CPU's.
+    assert!(!ptx.contains("mad.f32") && ptx.contains("fma.rn.f32"), "--fmad=false");
+}
+
+#[test]
+fn what_is_missing_is_said_with_what_to_do() {
+    for (absent, expected) in [
+        (
+            Absent::NoDriver,
+            "no NVIDIA driver is installed here (libcuda.so.1 is not found); install the driver of the device, or use device = \"cpu\"",
+        ),
+        (
+            Absent::OldDriver { found: 11_040, needed: 12_000 },
+            "the NVIDIA driver is for CUDA 11.4, and the kernels need 12.0 (driver 525 or later); update it, or use device = \"cpu\"",
+        ),
+        (
+            Absent::NoSuch { ordinal: 7, count: 2 },
+            "there is no cuda:7; the NVIDIA driver sees 2: cuda:0, cuda:1",
+        ),
+    ] {
+        assert_eq!(absent.to_string(), expected);
+    }
+    let least = Error::Unsupported { device: "cuda:0 (Tesla P4)".to_owned(), found: (6, 1), least: (8, 0) };
+    assert_eq!(
+        least.to_string(),
+        "cuda:0 (Tesla P4) has compute capability 6.1; the kernels need 8.0 or later; use device = \"cpu\""
+    );
+    match devices() {
+        Err(absent) => assert_eq!(Device::open(0).err(), Some(Error::Absent(absent))),
+        Ok(all) => {
+            let count = all.len();
+            let missing = Absent::NoSuch { ordinal: count as u32, count };
+            assert_eq!(Device::open(count as u32).err(), Some(Error::Absent(missing)));
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! NVIDIA devices through the driver, which is loaded when it is asked for: the program starts on machines without one.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::io::Read;
+use std::sync::Arc;
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{
+    self, CUdevice_attribute_enum as Attribute, CUmemPool_attribute_enum as PoolAttribute,
+};
+
+use super::machine::{Machine, SOURCE, Shape};
+use super::{Absent, Error};
+
+/// The kernels as the driver takes them, packed. `kernels/compile.py` makes it.
+const PACKED: &[u8] = include_bytes!("kernels/kernels.ptx.gz");
+/// The CUDA version that this PTX needs of a driver: 12.0, which drivers from 525 on have.
+const NEEDED: i32 = 12_000;
+/// The least compute capability that this PTX is for.
+const LEAST: (i32, i32) = (8, 0);
+
+/// The PTX of all kernels. Its first line has the SHA-256 of [`SOURCE`].
+///
+/// # Errors
+/// If the program's own copy is damaged.
+pub fn ptx() -> std::io::Result<String> {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(PACKED).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// What a device is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Its number: N of `cuda:N`.
+    pub ordinal: u32,
+    /// Its name, such as `NVIDIA H100 80GB HBM3`.
+    pub name: String,
+    /// Its compute capability, such as (9, 0).
+    pub capability: (i32, i32),
+    /// Its memory in bytes.
+    pub memory: u64,
+    /// The CUDA version of the driver, such as 13000.
+    pub driver: i32,
+}
+
+impl Facts {
+    /// Whether the kernels run on it.
+    #[must_use]
+    pub fn is_supported(&self) -> bool {
+        self.capability >= LEAST
+    }
+}
+
+/// All devices.
+///
+/// # Errors
+/// Why there are none that this program can use.
+pub fn devices() -> Result<Vec<Facts>, Absent> {
+    // SAFETY: loading the driver runs its initialisers, as every program for such devices does.
+    if !unsafe { sys::is_culib_present() } {
+        return Err(Absent::NoDriver);
+    }
+    let refused = |error: DriverError| Absent::Refused { said: said(error) };
+    result::init().map_err(|error| match error.0 {
+        sys::CUresult::CUDA_ERROR_NO_DEVICE => Absent::NoDevice,
+        _ => refused(error),
+    })?;
+    let mut driver: c_int = 0;
+    // SAFETY: the function writes one int.
+    unsafe { sys::cuDriverGetVersion(&raw mut driver) }.result().map_err(refused)?;
+    if driver < NEEDED {
+        return Err(Absent::OldDriver { found: driver, needed: NEEDED });
+    }
+    let count = result::device::get_count().map_err(refused)?;
+    if count == 0 {
+        return Err(Absent::NoDevice);
+    }
+    (0..count).map(|ordinal| facts(ordinal, driver).map_err(refused)).collect()
+}
+
+fn facts(ordinal: c_int, driver: i32) -> Result<Facts, DriverError> {
+    let device = result::device::get(ordinal)?;
+    // SAFETY: the device was given by the driver.
+    let (memory, major, minor) = unsafe {
+        (
+            result::device::total_mem(device)?,
+            result::device::get_attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+            result::device::get_attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+        )
+    };
+    let name = result::device::get_name(device)?;
+    Ok(Facts { ordinal: ordinal as u32, name, capability: (major, minor), memory: memory as u64, driver })
+}
+
+fn said(error: DriverError) -> String {
+    // The names need the driver, which has just answered.
+    let text = |found: Result<&CStr, DriverError>| {
+        found.map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    format!("{} ({})", text(error.error_string()), text(error.error_name()))
+}
+
+/// A device with its kernels, ready to work.
+pub struct Device {
+    facts: Facts,
+    context: sys::CUcontext,
+    stream: sys::CUstream,
+    functions: BTreeMap<&'static str, sys::CUfunction>,
+}
+
+// SAFETY: handles of the driver may be used from any thread; every call sets the context first.
+unsafe impl Send for Device {}
+// SAFETY: as above; the calls on one stream are done in their order.
+unsafe impl Sync for Device {}
+
+impl Device {
+    /// Open `cuda:ordinal`.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] if there is no such device, [`Error::Unsupported`] if the kernels do not run on it, [`Error::Device`] if the driver
+    /// refuses.
+    pub fn open(ordinal: u32) -> Result<Arc<Self>, Error> {
+        let all = devices()?;
+        let Some(facts) = all.iter().find(|facts| facts.ordinal == ordinal).cloned() else {
+            return Err(Absent::NoSuch { ordinal, count: all.len() }.into());
+        };
+        if !facts.is_supported() {
+            return Err(Error::Unsupported { device: name(&facts), found: facts.capability, least: LEAST });
+        }
+        let fail = |what: &str, error: DriverError| failure(&facts, what, error);
+        let device = result::device::get(ordinal as c_int).map_err(|error| fail("open it", error))?;
+        // SAFETY: the device was given by the driver.
+        let context =
+            unsafe { result::primary_ctx::retain(device) }.map_err(|error| fail("open it", error))?;
+        // SAFETY: the context was given by the driver.
+        unsafe { result::ctx::set_current(context) }.map_err(|error| fail("open it", error))?;
+        let stream = result::stream::create(result::stream::StreamKind::NonBlocking)
+            .map_err(|error| fail("make a stream", error))?;
+        // Memory that is given back stays with the process: no step waits for the system.
+        // SAFETY: the pool is the device's, and the value has the type of the attribute.
+        unsafe {
+            let pool = result::device::get_default_mem_pool(device)
+                .map_err(|error| fail("find its memory pool", error))?;
+            let mut keep = u64::MAX;
+            let attribute = PoolAttribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+            result::mem_pool::set_attribute(pool, attribute, (&raw mut keep).cast())
+                .map_err(|error| fail("set up its memory pool", error))?;
+        }
+        let source = ptx().ok().and_then(|text| CString::new(text).ok());
+        let Some(source) = source else {
+            return Err(Error::Device {
+                device: name(&facts),
+                what: "load the kernels".to_owned(),
+                said: "the program's own copy is damaged; install bench again".to_owned(),
+            });
+        };
+        // SAFETY: the text ends with a zero.
+        let module = unsafe { result::module::load_data(source.as_ptr().cast()) }
+            .map_err(|error| fail("load the kernels", error))?;
+        let mut functions = BTreeMap::new();
+        for kernel in names() {
+            let text = CString::new(kernel).unwrap_or_default();
+            // SAFETY: the module was loaded just now, and stays.
+            let function = unsafe { result::module::get_function(module, text) };
+            functions
+                .insert(kernel, function.map_err(|error| fail(&format!("find the kernel {kernel}"), error))?);
+        }
+        Ok(Arc::new(Self { facts, context, stream, functions }))
+    }
+
+    /// What it is.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Free bytes and all bytes of its memory.
+    ///
+    /// # Errors
+    /// If the driver refuses.
+    pub fn memory(&self) -> Result<(u64, u64), Error> {
+        self.current()?;
+        let (free, total) = result::mem_get_info().map_err(|error| self.fail("ask for its memory", error))?;
+        Ok((free as u64, total as u64))
+    }
+
+    fn current(&self) -> Result<(), Error> {
+        // SAFETY: the context lives as long as the process.
+        unsafe { result::ctx::set_current(self.context) }.map_err(|error| self.fail("turn to it", error))
+    }
+
+    fn fail(&self, what: &str, error: DriverError) -> Error {
+        failure(&self.facts, what, error)
+    }
+
+    fn finish(&self, what: &str) -> Result<(), Error> {
+        // SAFETY: the stream lives as long as this.
+        unsafe { result::stream::synchronize(self.stream) }.map_err(|error| self.fail(what, error))
+    }
+}
+
+/// The names of the kernels, from their sources.
+fn names() -> impl Iterator<Item = &'static str> {
+    const HEAD: &str = "extern \"C\" __global__ void ";
+    SOURCE.split(HEAD).skip(1).filter_map(|text| text.split('(').next())
+}
+
+fn name(facts: &Facts) -> String {
+    format!("cuda:{} ({})", facts.ordinal, facts.name)
+}
+
+fn failure(facts: &Facts, what: &str, error: DriverError) -> Error {
+    Error::Device { device: name(facts), what: what.to_owned(), said: said(error) }
+}
+
+impl Machine for Device {
+    fn allocate(&self, bytes: usize) -> Result<u64, Error> {
+        self.current()?;
+        // SAFETY: the stream lives as long as this.
+        unsafe { result::malloc_async(self.stream, bytes) }.map_err(|error| match error.0 {
+            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
+                let (free, total) = self.memory().unwrap_or((0, self.facts.memory));
+                Error::Memory { device: name(&self.facts), needed: bytes as u64, free, total }
+            }
+            _ => self.fail("allocate memory", error),
+        })
+    }
+
+    fn free(&self, at: u64) {
+        // What cannot be given back is lost with the process.
+        if self.current().is_ok() {
+            // SAFETY: it was allocated on this stream, and whoever gives it back does not use it any more.
+            let _ = unsafe { result::free_async(at, self.stream) };
+        }
+    }
+
+    fn upload(&self, to: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.current()?;
+        // SAFETY: whoever asks has so much memory there; the copy is over when this returns.
+        unsafe { result::memcpy_htod_async(to, bytes, self.stream) }
+            .map_err(|error| self.fail("copy to it", error))?;
+        self.finish("copy to it")
+    }
+
+    fn download(&self, from: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        self.current()?;
+        // SAFETY: as above.
+        unsafe { result::memcpy_dtoh_async(bytes, from, self.stream) }
+            .map_err(|error| self.fail("copy from it", error))?;
+        self.finish("copy from it")
+    }
+
+    fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<(), Error> {
+        self.current()?;
+        // SAFETY: as above.
+        unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream) }
+            .map_err(|error| self.fail("copy on it", error))
+    }
+
+    fn zero(&self, at: u64, bytes: usize) -> Result<(), Error> {
+        self.current()?;
+        // SAFETY: as above.
+        unsafe { result::memset_d8_async(at, 0, bytes, self.stream) }
+            .map_err(|error| self.fail("fill its memory", error))
+    }
+
+    unsafe fn launch(
+        &self,
+        kernel: &'static str,
+        shape: Shape,
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), Error> {
+        self.current()?;
+        let Some(function) = self.functions.get(kernel) else {
+            let said = "there is no such kernel".to_owned();
+            return Err(Error::Device { device: name(&self.facts), what: format!("start {kernel}"), said });
+        };
+        let [x, y, z] = shape.grid;
+        // SAFETY: whoever launches sees to the arguments.
+        unsafe { result::launch_kernel(*function, (x, y, z), (shape.block, 1, 1), 0, self.stream, arguments) }
+            .map_err(|error| self.fail(&format!("start {kernel}"), error))
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        if self.current().is_ok() {
+            // SAFETY: nobody uses the stream any more.
+            let _ = unsafe { result::stream::destroy(self.stream) };
+        }
+    }
+}

@@ -542,7 +542,7 @@ impl Kernels {
         self.launch("adamw_step", Shape::threads(n), arguments)
     }
 
-    /// [`retrieve::catalogue::retrieve`](crate::retrieve): best items and target ranks of every user.
+    /// What `retrieve::catalogue::retrieve` finds: best items and target ranks of every user.
     ///
     /// # Errors
     /// As all functions here.

@@ -122,8 +122,8 @@ fn csv(bytes: &[u8]) {
     let mut spec = CsvSpec::new("ratings.csv".into(), None);
     spec.header = bytes.first().is_none_or(u8::is_ascii_alphabetic);
     if !spec.header {
-        (spec.user, spec.item) = (ColumnRef::Index(1), ColumnRef::Index(2));
-        (spec.rating, spec.time) = (Some(ColumnRef::Index(3)), Some(ColumnRef::Index(4)));
+        (spec.user, spec.item) = (ColumnRef::Position(1), ColumnRef::Position(2));
+        (spec.rating, spec.time) = (Some(ColumnRef::Position(3)), Some(ColumnRef::Position(4)));
     }
     spec.quotes = bytes.last().is_some_and(|last| last % 2 == 0);
     data(DatasetSource::Csv(spec));
@@ -239,7 +239,7 @@ fn manifest(bytes: &[u8]) {
 
 fn store(bytes: &[u8]) {
     if let Ok(found) = StoredRetrieval::from_bytes(bytes) {
-        let _ = (found.n_users(), found.rank_list());
+        let _ = (found.test.n_users(), found.test.rank_list());
     }
     let _ = StoredRanking::from_bytes(bytes);
 }

@@ -115,7 +115,7 @@ fn rows(planned: &Planned) -> Vec<[String; 5]> {
             Fate::Broken => "invalid, see below".to_owned(),
         };
         let time = cost.map_or_else(String::new, |cost| {
-            let about = if planned.measured { "as others" } else { "about" };
+            let about = if planned.measured { "measured" } else { "about" };
             format!("{about} {}", duration(cost.seconds * n))
         });
         let memory = cost.map_or_else(String::new, |cost| bytes(cost.memory_bytes));

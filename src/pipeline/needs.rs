@@ -28,7 +28,7 @@ pub(super) fn backbone_need(
     let Some(spec) = &experiment.backbone else {
         return Need::Backbone { backbone: String::new(), what: error.to_string() };
     };
-    let mut what = format!("the weights of its backbone: {error}");
+    let mut what = format!("the weights of the backbone: {error}");
     let Some((size, gated)) = size(&spec.name) else {
         return Need::Backbone { backbone: spec.name.clone(), what };
     };

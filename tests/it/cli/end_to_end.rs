@@ -127,7 +127,7 @@ fn what_cannot_run_is_listed_with_what_it_needs_and_the_rest_runs() {
     let data = std::path::Path::new("data").join("beauty").join("ratings_Beauty.csv");
     let expected = format!(
         "  beauty-tiny needs {}: no such file; get it with `bench fetch beauty`, or name the folder that holds it with \
-         --data-dir\n  ranked needs the weights of its backbone: example/llm is no folder here and not there in {}; `bench fetch \
+         --data-dir\n  ranked needs the weights of the backbone: example/llm is no folder here and not there in {}; `bench fetch \
          example/llm` brings it\n  ranked: its candidates are stored for 2 of 2 seeds\n",
         data.display(),
         place.path("hub").display()

@@ -150,7 +150,7 @@ fn a_shard_that_is_not_there_is_missing_and_not_broken() {
     std::fs::rename(place.path("model/model.safetensors"), place.path("model/one.safetensors")).unwrap();
     place.write("model/model.safetensors.index.json", &index.to_string());
     let ran = place.run(&["plan", "tiny.toml"]).succeeds();
-    let missing = "  ranked needs the weights of its backbone: ./model: no two.safetensors; a backbone's folder has config.json, \
+    let missing = "  ranked needs the weights of the backbone: ./model: no two.safetensors; a backbone's folder has config.json, \
                    tokenizer.json and model.safetensors (or model.safetensors.index.json and its shards)";
     assert!(ran.stdout.contains(missing), "{}", ran.stdout);
 }

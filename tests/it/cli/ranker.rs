@@ -283,7 +283,7 @@ fn a_backbone_that_is_not_here_is_waited_for_with_what_it_takes() {
     let named = ["-S", "backbone.name=meta-llama/Llama-2-7b-hf", "-S", "backbone.quantization=nf4"];
     let ran = place.run(&[&["plan", "tiny.toml"][..], &named].concat()).succeeds();
     let missing = ran.stdout.split_once("Missing:\n").expect("a list").1;
-    let begin = "  ranked needs the weights of its backbone: meta-llama/Llama-2-7b-hf is no folder here and not there in ";
+    let begin = "  ranked needs the weights of the backbone: meta-llama/Llama-2-7b-hf is no folder here and not there in ";
     assert!(missing.starts_with(begin), "{missing}");
     for part in [
         "`bench fetch meta-llama/Llama-2-7b-hf` brings it; its licence has to be accepted first, at \

@@ -139,7 +139,7 @@ fn other_data_or_another_backbone_are_refused_and_what_decides_nothing_may_be_ch
     std::fs::rename(place.path("model"), place.path("moved")).unwrap();
     let ran = place.run(&["replay", &folder]);
     assert_eq!(ran.code, Some(96), "{}", ran.stderr);
-    let needs = format!("error: {folder}: it needs the weights of its backbone: ./model: ");
+    let needs = format!("error: {folder}: it needs the weights of the backbone: ./model: ");
     assert!(ran.stderr.contains(&needs), "{}", ran.stderr);
     place.run(&["replay", &folder, "-S", "backbone.name=./moved"]).succeeds();
     crate::rank::tiny::write(&place.path("moved"), 6);

@@ -4,8 +4,11 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use bench::run::Owner;
 use rand::RngExt;
 use serde_json::Value;
+
+use crate::support::claim_text;
 
 use super::{EVERY_STEP, Place, end, files, is_as_undisturbed, killed, moment, place, random, rounds, start};
 
@@ -20,7 +23,9 @@ fn files_and_claims_of_the_future_are_taken_as_any_others() {
             if path.extension().is_some_and(|kind| kind == "claim") {
                 let mut claim: Value = super::json(&path);
                 claim["since"] = "2099-01-01T00:00:00Z".into();
-                fs::write(&path, claim.to_string()).unwrap();
+                let (token, lease) = (claim["token"].clone(), claim["lease_ms"].as_u64().unwrap());
+                let owner: Owner = serde_json::from_value(claim).unwrap();
+                fs::write(&path, claim_text(&owner, token.as_str().unwrap(), lease, 3)).unwrap();
             }
             let file = File::options().write(true).open(&path).unwrap();
             file.set_modified(SystemTime::now() + rng.random_range(1..50) * YEAR).unwrap();

@@ -70,9 +70,11 @@ fn a_damaged_file_of_a_cell_is_told_set_aside_and_made_again() {
 #[test]
 fn a_damaged_checkpoint_is_set_aside_and_its_part_is_computed_again() {
     let mut rng = random("damaged checkpoints");
-    let (mut damaged, mut told_of) = (0, 0);
+    let (mut damaged, mut told_of, mut all) = (0, 0, 0);
     let rounds = rounds(3);
-    for _ in 0..rounds {
+    // Not every moment has a checkpoint, least of all on a busy machine.
+    while all < rounds || damaged == 0 && all < 10 * rounds {
+        all += 1;
         let place = killed(&mut rng);
         // A claim that cannot be read costs the minute that its owner is waited for: that is another test's.
         let is_claim = |path: &Path| path.to_string_lossy().contains(".claim");
@@ -90,7 +92,7 @@ fn a_damaged_checkpoint_is_set_aside_and_its_part_is_computed_again() {
             "{done:?}\n{told}"
         );
     }
-    println!("{damaged} of {rounds} killed runs had checkpoints, {told_of} told that one was set aside");
+    println!("{damaged} of {all} killed runs had checkpoints, {told_of} told that one was set aside");
     assert!(damaged > 0);
 }
 

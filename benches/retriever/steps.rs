@@ -62,7 +62,7 @@ pub fn child(name: &str, _folder: &Path) {
         Query { histories: &input.histories, targets: &input.targets, k: 20, mask: HistoryMask::Window };
     let evaluations = (0..3).map(|_| {
         let began = Instant::now();
-        black_box(trainer.model.retrieve(&query).expect("candidates"));
+        black_box(trainer.give_back().expect("the weights").retrieve(&query).expect("candidates"));
         began.elapsed().as_secs_f64()
     });
     let measured = Measured {

@@ -128,6 +128,17 @@ impl<T: Element> Array<T> {
         self.all_mut().part(range)
     }
 
+    /// To write two parts of it that share nothing.
+    ///
+    /// # Panics
+    /// When they do, or are not inside (a programming error of this crate).
+    #[must_use]
+    pub fn two_mut(&mut self, one: Range<usize>, other: Range<usize>) -> (SliceMut<'_, T>, SliceMut<'_, T>) {
+        assert!(one.end <= other.start || other.end <= one.start, "{one:?} and {other:?} meet");
+        let all = || SliceMut { at: self.at, len: self.len, of: PhantomData };
+        (all().part(one), all().part(other))
+    }
+
     fn release(&mut self) {
         if self.room > 0 {
             self.machine.free(self.at);

@@ -333,6 +333,39 @@ impl Kernels {
         self.launch("column_sums", shape, arguments![a.at(), b, m as u32, n as u32, sums.at()])
     }
 
+    /// `out = [real | -imag]`, row by row. `# Shapes: real, imag (d, c), out (d, 2c)`
+    ///
+    /// # Errors
+    /// As all functions here.
+    pub fn pair(
+        &self,
+        d: usize,
+        real: Slice<'_, f32>,
+        imag: Slice<'_, f32>,
+        out: SliceMut<'_, f32>,
+    ) -> Result<(), Error> {
+        let n = real.len();
+        assert!(imag.len() == n && out.len() == 2 * n && n.is_multiple_of(d), "halves");
+        let arguments = arguments![real.at(), imag.at(), d as u32, (n / d) as u32, out.at()];
+        self.launch("pair_halves", Shape::threads(n as u64), arguments)
+    }
+
+    /// The halves of [`Kernels::pair`] back.
+    ///
+    /// # Errors
+    /// As all functions here.
+    pub fn unpair(
+        &self,
+        d: usize,
+        pair: Slice<'_, f32>,
+        (real, imag): (SliceMut<'_, f32>, SliceMut<'_, f32>),
+    ) -> Result<(), Error> {
+        let n = real.len();
+        assert!(imag.len() == n && pair.len() == 2 * n && n.is_multiple_of(d), "halves");
+        let arguments = arguments![pair.at(), d as u32, (n / d) as u32, real.at(), imag.at()];
+        self.launch("split_halves", Shape::threads(n as u64), arguments)
+    }
+
     /// [`nn::gelu::forward`](crate::nn::gelu::forward).
     ///
     /// # Errors

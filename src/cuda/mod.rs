@@ -8,9 +8,11 @@ mod device;
 mod error;
 mod kernels;
 mod machine;
+mod ops;
 
 pub use array::{Array, Element, Slice, SliceMut};
 pub use device::{Device, Facts, devices, ptx};
 pub use error::{Absent, Error};
 pub use kernels::{Classes, ClassesRoom, Kernels, Matrix, Start, Walk, Walked};
 pub use machine::{Machine, SOURCE, Shape};
+pub use ops::Ops;

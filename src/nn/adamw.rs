@@ -84,12 +84,19 @@ pub fn step(
     decayed: &[(usize, usize)],
     state: State<'_>,
 ) {
+    step_with(adam.constants(step, factor), gradient, decayed, state);
+}
+
+/// The same with the constants of the step.
+///
+/// # Panics
+/// When the lengths differ.
+pub fn step_with(constants: Constants, gradient: &[f32], decayed: &[(usize, usize)], state: State<'_>) {
     let len = gradient.len();
     assert!(
         state.weights.len() == len && state.first.len() == len && state.second.len() == len,
         "lengths differ"
     );
-    let constants = adam.constants(step, factor);
     let keep = constants.keep;
     let (weights, first, second) =
         (Shared::new(state.weights), Shared::new(state.first), Shared::new(state.second));

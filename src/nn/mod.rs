@@ -15,6 +15,7 @@ pub mod init;
 pub mod math;
 pub mod matmul;
 pub mod norm;
+pub mod ops;
 pub mod parallel;
 pub mod params;
 pub mod quant;

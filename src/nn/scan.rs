@@ -23,6 +23,16 @@ pub struct Coefficients<'a> {
     pub gamma: &'a [f32],
 }
 
+impl<'a> Coefficients<'a> {
+    /// Three rows of one slice. `# Shapes: (3, c)`
+    #[must_use]
+    pub fn of(all: &'a [f32]) -> Self {
+        let (real, rest) = all.split_at(all.len() / 3);
+        let (imag, gamma) = rest.split_at(rest.len() / 2);
+        Self { real, imag, gamma }
+    }
+}
+
 /// Groups of whole sequences with at least 128 rows each (but the last): `(first sequence, one past the last)`. The sums of the
 /// coefficients' gradients are taken group by group.
 #[must_use]

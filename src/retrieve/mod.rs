@@ -32,9 +32,18 @@ pub enum Error {
     /// More candidates than items.
     #[error("evaluation.candidates = {k}, but the catalogue has only {items} items; ask for at most {items}")]
     TooFewItems { k: usize, items: usize },
+    /// A device failed.
+    #[error(transparent)]
+    Device(#[from] crate::cuda::Error),
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
 }
 
 /// Everyone's history and the item that is to be found.

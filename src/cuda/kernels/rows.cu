@@ -123,3 +123,21 @@ extern "C" __global__ void gelu_backward(const float *x, Dropout dropout, u64 n,
     if (!dropout_is_off(dropout)) value = value * dropout_factor(dropout, at);
     dy[at] = value * fmaf(x[at], density, cdf);
 }
+
+// out = [real | -imag], row by row. Shapes: real, imag (d, c), out (d, 2c).
+extern "C" __global__ void pair_halves(const float *real, const float *imag, u32 d, u32 c, float *out) {
+    u64 at = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at >= (u64)d * c) return;
+    u64 place = at / c * 2 * c + at % c;
+    out[place] = real[at];
+    out[place + c] = -imag[at];
+}
+
+// The two halves back.
+extern "C" __global__ void split_halves(const float *pair, u32 d, u32 c, float *real, float *imag) {
+    u64 at = (u64)blockIdx.x * blockDim.x + threadIdx.x;
+    if (at >= (u64)d * c) return;
+    u64 place = at / c * 2 * c + at % c;
+    real[at] = pair[place];
+    imag[at] = -pair[place + c];
+}

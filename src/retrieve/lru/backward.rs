@@ -1,223 +1,173 @@
 //! LRURec backwards: loss and every gradient of a packed batch.
 
 use super::forward::{BlockState, Masks, State, Turned, View, Wanted};
-use super::packed::Packed;
+use super::packed::Batch;
 use super::plan::{BlockPlan, Shape};
-use crate::nn::aligned::Buffer;
-use crate::nn::cross_entropy::{self, Inputs};
-use crate::nn::gemm::{Left, Start, gemm};
-use crate::nn::norm::product_sums;
-use crate::nn::{gelu, norm, scan};
+use crate::nn::ops::{Classes, Ops, Side, Start};
 
 /// Scratch of the backward pass, reused from step to step.
-#[derive(Default)]
-pub struct Scratch {
-    loss: cross_entropy::Workspace,
-    d_out: Buffer,
-    d_y: Buffer,
-    d_f2: Buffer,
-    d_f1: Buffer,
-    d_h: Buffer,
-    d_mixed: Buffer,
-    d_x: Buffer,
-    wide: Buffer,
+pub struct Scratch<O: Ops> {
+    d_out: O::Floats,
+    d_y: O::Floats,
+    d_f2: O::Floats,
+    d_f1: O::Floats,
+    d_h: O::Floats,
+    d_mixed: O::Floats,
+    d_x: O::Floats,
+    wide: O::Floats,
 }
 
-impl View<'_> {
+impl<O: Ops> Scratch<O> {
+    /// With nothing in it.
+    pub fn new(ops: &O) -> Self {
+        let floats = || ops.floats();
+        Self {
+            d_out: floats(),
+            d_y: floats(),
+            d_f2: floats(),
+            d_f1: floats(),
+            d_h: floats(),
+            d_mixed: floats(),
+            d_x: floats(),
+            wide: floats(),
+        }
+    }
+}
+
+impl<O: Ops> View<'_, O> {
     /// Mean cross-entropy over the labels, all gradients written to `gradient` (laid out as the weights).
+    ///
+    /// # Errors
+    /// If the device fails, as all functions here.
     pub fn loss_and_gradients(
         &self,
-        packed: &Packed,
+        ops: &mut O,
+        batch: &Batch<O::Ids>,
         masks: Masks,
-        state: &mut State,
-        scratch: &mut Scratch,
-        gradient: &mut [f32],
-    ) -> f64 {
-        let (m, d) = (packed.tokens.len(), self.shape.hidden);
-        self.forward(packed, masks, Wanted::Every, state);
-        gradient.fill(0.0);
+        (state, scratch): (&mut State<O>, &mut Scratch<O>),
+        gradient: &mut O::Floats,
+    ) -> Result<f64, O::Error> {
+        let d = self.shape.hidden;
+        self.forward(ops, batch, masks, Wanted::Every, state)?;
+        ops.zeros(gradient, self.plan.len)?;
         let hidden = &state.blocks[self.shape.blocks - 1].out;
-        let inputs = Inputs {
+        let inputs = Classes {
             width: d,
-            hidden,
-            weight: &self.weights[self.plan.embedding.clone()],
-            bias: &self.weights[self.plan.bias.clone()],
-            labels: &packed.labels,
+            hidden: ops.all(hidden),
+            weight: self.part(ops, &self.plan.embedding),
+            bias: self.part(ops, &self.plan.bias),
+            labels: &batch.labels,
         };
-        let d_out = scratch.d_out.reset(m * d);
-        let (d_embedding, rest) = gradient.split_at_mut(self.plan.embedding.end);
-        let offset = self.plan.embedding.end;
-        let d_bias = &mut rest[self.plan.bias.start - offset..self.plan.bias.end - offset];
-        let gradients = cross_entropy::Gradients {
-            hidden: d_out,
-            weight: &mut d_embedding[self.plan.embedding.clone()],
-            bias: d_bias,
-        };
-        let loss = cross_entropy::loss_and_gradients(inputs, gradients, &mut scratch.loss);
+        let layer = (&mut *gradient, self.plan.embedding.clone(), self.plan.bias.clone());
+        let loss = ops.cross_entropy(inputs, &mut scratch.d_out, layer)?;
         for block in (0..self.shape.blocks).rev() {
             let (before, rest) = state.blocks.split_at(block);
-            let x = before.last().map_or(&state.x, |before| &before.out);
             let layer = Layer {
                 shape: self.shape,
-                weights: self.weights,
+                view: self,
                 plan: &self.plan.blocks[block],
                 turned: &self.turned[block],
-                x,
+                x: before.last().map_or(&state.x, |before| &before.out),
                 saved: &rest[0],
                 masks,
                 block,
+                m: batch.rows,
             };
-            layer.backward(packed, scratch, gradient);
+            layer.backward(ops, batch, scratch, gradient)?;
         }
         // d_out now holds the gradient of the normed embeddings.
-        let (d_z, d_rows) = (scratch.d_y.reset(m * d), scratch.d_x.reset(m * d));
-        norm::backward(
-            d,
-            &scratch.d_out,
-            (&state.norm.normal, &state.norm.inverse),
-            &self.weights[self.plan.norm.0.clone()],
-            masks.embedding(),
-            d_z,
-            d_rows,
-            two(gradient, &self.plan.norm),
-        );
-        // A scatter in order of the positions: deterministic, and small beside the products.
-        let table = &mut gradient[self.plan.embedding.clone()];
-        for (row, &token) in d_rows.chunks_exact(d).zip(&packed.tokens) {
-            for (to, x) in table[token as usize * d..][..d].iter_mut().zip(row) {
-                *to += x;
-            }
-        }
-        loss
+        let Scratch { d_out, d_y, d_x, .. } = scratch;
+        let weight = self.part(ops, &self.plan.norm.0);
+        let affine = (&mut *gradient, self.plan.norm.0.clone(), self.plan.norm.1.clone());
+        ops.norm_backward(d, ops.all(d_out), &state.norm, weight, masks.embedding(), d_y, d_x, affine)?;
+        // In order of the positions: deterministic, and small beside the products.
+        ops.scatter(ops.all(d_x), &batch.lists, d, (gradient, self.plan.embedding.clone()))?;
+        Ok(loss)
     }
 }
 
-/// The weight and bias ranges of a layer norm in the gradient.
-fn two<'a>(
-    gradient: &'a mut [f32],
-    (weight, bias): &(std::ops::Range<usize>, std::ops::Range<usize>),
-) -> (&'a mut [f32], &'a mut [f32]) {
-    let (left, right) = gradient.split_at_mut(bias.start);
-    (&mut left[weight.clone()], &mut right[..bias.len()])
-}
-
-struct Layer<'a> {
+struct Layer<'a, O: Ops> {
     shape: Shape,
-    weights: &'a [f32],
+    view: &'a View<'a, O>,
     plan: &'a BlockPlan,
-    turned: &'a Turned,
-    x: &'a [f32],
-    saved: &'a BlockState,
+    turned: &'a Turned<O>,
+    x: &'a O::Floats,
+    saved: &'a BlockState<O>,
     masks: Masks,
     block: usize,
+    m: usize,
 }
 
-impl Layer<'_> {
+impl<O: Ops> Layer<'_, O> {
     /// From `scratch.d_out`, the gradient of this block's output, to that of its input, in the same place.
-    fn backward(&self, packed: &Packed, scratch: &mut Scratch, gradient: &mut [f32]) {
+    fn backward(
+        &self,
+        ops: &mut O,
+        batch: &Batch<O::Ids>,
+        scratch: &mut Scratch<O>,
+        gradient: &mut O::Floats,
+    ) -> Result<(), O::Error> {
         let Shape { hidden: d, state: c, feed_forward: f, .. } = self.shape;
-        let (saved, plan, weights) = (self.saved, self.plan, self.weights);
-        let m = packed.tokens.len();
+        let (saved, plan, view, m) = (self.saved, self.plan, self.view, self.m);
+        let Scratch { d_out, d_y, d_f2, d_f1, d_h, d_mixed, wide, .. } = scratch;
         // out = norm2(dropout(f2) + y): d_y takes the residual's share.
-        let (d_y, d_f2) = (scratch.d_y.reset(m * d), scratch.d_f2.reset(m * d));
-        norm::backward(
+        let weight = view.part(ops, &plan.norm2.0);
+        let affine = (&mut *gradient, plan.norm2.0.clone(), plan.norm2.1.clone());
+        ops.norm_backward(
             d,
-            &scratch.d_out,
-            (&saved.norm2.normal, &saved.norm2.inverse),
-            &weights[plan.norm2.0.clone()],
+            ops.all(d_out),
+            &saved.norm2,
+            weight,
             self.masks.outer(self.block),
             d_y,
             d_f2,
-            two(gradient, &plan.norm2),
-        );
+            affine,
+        )?;
         // f2 = W2 g + b2
-        let d_w2 = &mut gradient[plan.w2.clone()];
-        gemm((d, f, m), Left::transposed(d_f2, d), &saved.g, f, d_w2, f, Start::Zero);
-        product_sums(d, d_f2, None, &mut gradient[plan.b2.clone()]);
-        let d_f1 = scratch.d_f1.reset(m * f);
-        gemm((m, f, d), Left::rows(d_f2, d), &weights[plan.w2.clone()], f, d_f1, f, Start::Zero);
+        let (left, g) = (Side::Transposed(ops.all(d_f2)), ops.all(&saved.g));
+        ops.product((d, f, m), left, g, (gradient, plan.w2.clone()), Start::Zero)?;
+        ops.column_sums(d, ops.all(d_f2), (gradient, plan.b2.clone()))?;
+        ops.room(d_f1, m * f)?;
+        let w2 = view.part(ops, &plan.w2);
+        ops.product((m, f, d), Side::Rows(ops.all(d_f2)), w2, (d_f1, 0..m * f), Start::Zero)?;
         // g = dropout(gelu(f1)), f1 = W1 y + b1
-        gelu::backward(&saved.f1, self.masks.inner(self.block), d_f1);
-        gemm(
-            (f, d, m),
-            Left::transposed(d_f1, f),
-            &saved.y,
-            d,
-            &mut gradient[plan.w1.clone()],
-            d,
-            Start::Zero,
-        );
-        product_sums(f, d_f1, None, &mut gradient[plan.b1.clone()]);
-        gemm((m, d, f), Left::rows(d_f1, f), &weights[plan.w1.clone()], d, d_y, d, Start::Sum);
+        ops.gelu_backward(ops.all(&saved.f1), self.masks.inner(self.block), d_f1)?;
+        let (left, y) = (Side::Transposed(ops.all(d_f1)), ops.all(&saved.y));
+        ops.product((f, d, m), left, y, (gradient, plan.w1.clone()), Start::Zero)?;
+        ops.column_sums(f, ops.all(d_f1), (gradient, plan.b1.clone()))?;
+        let w1 = view.part(ops, &plan.w1);
+        ops.product((m, d, f), Side::Rows(ops.all(d_f1)), w1, (d_y, 0..m * d), Start::Sum)?;
         // y = norm1(dropout(mixed) + x): d_out takes the residual's share and becomes the gradient of x.
-        let (d_out, d_mixed) = (&mut scratch.d_out, scratch.d_mixed.reset(m * d));
-        norm::backward(
+        let weight = view.part(ops, &plan.norm1.0);
+        let affine = (&mut *gradient, plan.norm1.0.clone(), plan.norm1.1.clone());
+        ops.norm_backward(
             d,
-            d_y,
-            (&saved.norm1.normal, &saved.norm1.inverse),
-            &weights[plan.norm1.0.clone()],
+            ops.all(d_y),
+            &saved.norm1,
+            weight,
             self.masks.mixed(self.block),
             d_out,
             d_mixed,
-            two(gradient, &plan.norm1),
-        );
-        self.out_projection(m, d_mixed, &mut scratch.wide, gradient);
-        let d_h = scratch.d_h.reset(m * 2 * c);
-        gemm((m, 2 * c, d), Left::rows(d_mixed, d), &self.turned.out, 2 * c, d_h, 2 * c, Start::Zero);
-        self.recurrence(packed, d_h, gradient);
+            affine,
+        )?;
+        // mixed = Re(C h + b_C) = `[Re C | -Im C] [Re h; Im h]` + Re b_C. The imaginary bias has no effect and no gradient.
+        ops.room(wide, d * 2 * c)?;
+        let (left, h) = (Side::Transposed(ops.all(d_mixed)), ops.all(&saved.h));
+        ops.product((d, 2 * c, m), left, h, (wide, 0..d * 2 * c), Start::Zero)?;
+        ops.unpair(d, ops.all(wide), (gradient, plan.out_real.clone(), plan.out_imag.clone()))?;
+        ops.column_sums(d, ops.all(d_mixed), (gradient, plan.out_bias.clone()))?;
+        ops.room(d_h, m * 2 * c)?;
+        let out = ops.all(&self.turned.out);
+        ops.product((m, 2 * c, d), Side::Rows(ops.all(d_mixed)), out, (d_h, 0..m * 2 * c), Start::Zero)?;
+        let sequences = (&batch.starts, &batch.groups);
+        let coefficients = (ops.all(&self.turned.coefficients), self.turned.nu_theta.as_slice());
+        let states = (ops.all(&saved.u), ops.all(&saved.h));
+        ops.scan_backward(c, sequences, coefficients, states, d_h, (gradient, plan.logs.clone()))?;
         // u = B x + b_B
-        let d_in = &mut gradient[plan.in_weight.clone()];
-        gemm((2 * c, d, m), Left::transposed(d_h, 2 * c), self.x, d, d_in, d, Start::Zero);
-        product_sums(2 * c, d_h, None, &mut gradient[plan.in_bias.clone()]);
-        gemm(
-            (m, d, 2 * c),
-            Left::rows(d_h, 2 * c),
-            &weights[plan.in_weight.clone()],
-            d,
-            d_out,
-            d,
-            Start::Sum,
-        );
-    }
-
-    /// mixed = Re(C h + b_C) = `[Re C | -Im C] [Re h; Im h]` + Re b_C. The imaginary bias has no effect and no gradient.
-    fn out_projection(&self, m: usize, d_mixed: &[f32], wide: &mut Buffer, gradient: &mut [f32]) {
-        let Shape { hidden: d, state: c, .. } = self.shape;
-        let d_pair = wide.reset(d * 2 * c);
-        gemm((d, 2 * c, m), Left::transposed(d_mixed, d), &self.saved.h, 2 * c, d_pair, 2 * c, Start::Zero);
-        for row in 0..d {
-            let pair = &d_pair[row * 2 * c..][..2 * c];
-            gradient[self.plan.out_real.start + row * c..][..c].copy_from_slice(&pair[..c]);
-            for (to, x) in gradient[self.plan.out_imag.start + row * c..][..c].iter_mut().zip(&pair[c..]) {
-                *to = -x;
-            }
-        }
-        product_sums(d, d_mixed, None, &mut gradient[self.plan.out_bias.clone()]);
-    }
-
-    /// The scan's backward, and the chain rule from lambda and gamma to their logarithms:
-    /// `lambda = exp(-nu + i theta)`, `nu = exp(nu_log)`, `theta = exp(theta_log)`, `gamma = exp(gamma_log)`.
-    fn recurrence(&self, packed: &Packed, d_h: &mut [f32], gradient: &mut [f32]) {
-        let c = self.shape.state;
-        let mut d = vec![0f32; 3 * c];
-        {
-            let (real, rest) = d.split_at_mut(c);
-            let (imag, gamma) = rest.split_at_mut(c);
-            let gradients = scan::Gradients { real, imag, gamma };
-            let (u, h) = (&self.saved.u, &self.saved.h);
-            scan::backward(c, &packed.starts, self.turned.recurrence(c), u, h, d_h, gradients);
-        }
-        let logs = &self.weights[self.plan.logs.clone()];
-        let coefficients = self.turned.recurrence(c);
-        let d_logs = &mut gradient[self.plan.logs.clone()];
-        for channel in 0..c {
-            let (d_real, d_imag) = (f64::from(d[channel]), f64::from(d[c + channel]));
-            let (real, imag) = (f64::from(coefficients.real[channel]), f64::from(coefficients.imag[channel]));
-            let d_nu = -(d_real * real + d_imag * imag);
-            let d_theta = d_imag * real - d_real * imag;
-            d_logs[channel] = (d_nu * f64::from(logs[channel]).exp()) as f32;
-            d_logs[c + channel] = (d_theta * f64::from(logs[c + channel]).exp()) as f32;
-            d_logs[2 * c + channel] = d[2 * c + channel] * coefficients.gamma[channel];
-        }
+        let (left, x) = (Side::Transposed(ops.all(d_h)), ops.all(self.x));
+        ops.product((2 * c, d, m), left, x, (gradient, plan.in_weight.clone()), Start::Zero)?;
+        ops.column_sums(2 * c, ops.all(d_h), (gradient, plan.in_bias.clone()))?;
+        let b = view.part(ops, &plan.in_weight);
+        ops.product((m, d, 2 * c), Side::Rows(ops.all(d_h)), b, (d_out, 0..m * d), Start::Sum)
     }
 }

@@ -3,49 +3,47 @@
 //! Block: `u = B x + b_B`, `h_t = lambda h_(t-1) + gamma u_t`, `y = norm(dropout(Re(C h + b_C)) + x)`,
 //! `out = norm(dropout(W2 dropout(gelu(W1 y + b1)) + b2) + y)`. Complex numbers are carried as real and imaginary halves.
 
-use super::packed::Packed;
-use super::plan::{BlockPlan, LruPlan, Shape};
-use crate::nn::aligned::Buffer;
-use crate::nn::dropout::Dropout;
-use crate::nn::gemm::{Left, Start, gemm};
-use crate::nn::scan::Coefficients;
-use crate::nn::{gelu, norm, scan};
+use std::ops::Range;
 
-/// Weights turned into the forms that the forward pass multiplies by; made anew when the weights have changed.
-#[derive(Default)]
-pub struct Turned {
-    /// B^T, (d, 2c).
-    pub into: Buffer,
-    /// `[Re C | -Im C]`, (d, 2c): what the backward pass multiplies by.
-    pub out: Buffer,
-    /// Its transpose, (2c, d).
-    pub out_turned: Buffer,
-    /// W1^T, (d, f).
-    pub w1: Buffer,
-    /// W2^T, (f, d).
-    pub w2: Buffer,
+use super::packed::Batch;
+use super::plan::{BlockPlan, LruPlan, Shape};
+use crate::nn::dropout::Dropout;
+use crate::nn::ops::{Normed, Ops};
+
+/// What of a block is made anew when the weights have changed.
+pub struct Turned<O: Ops> {
+    /// `[Re C | -Im C]`, (d, 2c).
+    pub out: O::Floats,
     /// Re lambda, Im lambda, gamma, (3, c).
-    pub coefficients: Buffer,
+    pub coefficients: O::Floats,
+    /// e^log of nu and theta, (2, c).
+    pub nu_theta: Vec<f64>,
 }
 
-impl Turned {
+impl<O: Ops> Turned<O> {
+    /// With nothing in it.
+    pub fn new(ops: &O) -> Self {
+        Self { out: ops.floats(), coefficients: ops.floats(), nu_theta: Vec::new() }
+    }
+
     /// From the flat weights.
-    pub fn update(&mut self, shape: Shape, plan: &BlockPlan, weights: &[f32]) {
-        let Shape { hidden: d, state: c, feed_forward: f, .. } = shape;
-        transpose(&weights[plan.in_weight.clone()], 2 * c, d, self.into.reset(d * 2 * c));
-        let out = self.out.reset(d * 2 * c);
-        let (real, imag) = (&weights[plan.out_real.clone()], &weights[plan.out_imag.clone()]);
-        for row in 0..d {
-            out[row * 2 * c..][..c].copy_from_slice(&real[row * c..][..c]);
-            for (to, from) in out[row * 2 * c + c..][..c].iter_mut().zip(&imag[row * c..][..c]) {
-                *to = -from;
-            }
-        }
-        transpose(&self.out, d, 2 * c, self.out_turned.reset(2 * c * d));
-        transpose(&weights[plan.w1.clone()], f, d, self.w1.reset(d * f));
-        transpose(&weights[plan.w2.clone()], d, f, self.w2.reset(f * d));
-        let coefficients = self.coefficients.reset(3 * c);
-        let logs = &weights[plan.logs.clone()];
+    ///
+    /// # Errors
+    /// If the device fails, as all functions here.
+    pub fn update(
+        &mut self,
+        ops: &mut O,
+        shape: Shape,
+        plan: &BlockPlan,
+        weights: &O::Floats,
+    ) -> Result<(), O::Error> {
+        let Shape { hidden: d, state: c, .. } = shape;
+        let (real, imag) =
+            (ops.part(weights, plan.out_real.clone()), ops.part(weights, plan.out_imag.clone()));
+        ops.pair(d, real, imag, &mut self.out)?;
+        let mut logs = vec![0f32; 3 * c];
+        ops.get(ops.part(weights, plan.logs.clone()), &mut logs)?;
+        let mut coefficients = vec![0f32; 3 * c];
         for channel in 0..c {
             // Rounded to f32 where the reference rounds: an angle's rounding error grows with every step of the recurrence,
             // so another rounding would be another model at the seventh digit.
@@ -56,61 +54,65 @@ impl Turned {
             coefficients[c + channel] = (radius * f64::from(theta.sin() as f32)) as f32;
             coefficients[2 * c + channel] = exp(logs[2 * c + channel]);
         }
-    }
-
-    /// The recurrence's coefficients.
-    #[must_use]
-    pub fn recurrence(&self, c: usize) -> Coefficients<'_> {
-        let (real, rest) = self.coefficients.split_at(c);
-        let (imag, gamma) = rest.split_at(c);
-        Coefficients { real, imag, gamma }
-    }
-}
-
-/// `to (n, m)` = the transpose of `from (m, n)`.
-fn transpose(from: &[f32], m: usize, n: usize, to: &mut [f32]) {
-    for i in 0..m {
-        for j in 0..n {
-            to[j * m + i] = from[i * n + j];
-        }
-    }
-}
-
-/// What a layer norm leaves for the backward pass.
-#[derive(Default)]
-pub struct Normed {
-    pub normal: Buffer,
-    pub inverse: Buffer,
-}
-
-impl Normed {
-    fn saved(&mut self, m: usize, d: usize) -> norm::Saved<'_> {
-        norm::Saved { normal: self.normal.reset(m * d), inverse: self.inverse.reset(m) }
+        self.nu_theta.clear();
+        self.nu_theta.extend(logs[..2 * c].iter().map(|log| f64::from(*log).exp()));
+        ops.set(&mut self.coefficients, &coefficients)
     }
 }
 
 /// A block's activations.
-#[derive(Default)]
-pub struct BlockState {
-    pub u: Buffer,
-    pub h: Buffer,
-    pub mixed: Buffer,
-    pub norm1: Normed,
-    pub y: Buffer,
-    pub f1: Buffer,
-    pub g: Buffer,
-    pub f2: Buffer,
-    pub norm2: Normed,
-    pub out: Buffer,
+pub struct BlockState<O: Ops> {
+    pub u: O::Floats,
+    pub h: O::Floats,
+    pub mixed: O::Floats,
+    pub norm1: Normed<O::Floats>,
+    pub y: O::Floats,
+    pub f1: O::Floats,
+    pub g: O::Floats,
+    pub f2: O::Floats,
+    pub norm2: Normed<O::Floats>,
+    pub out: O::Floats,
+    /// Inputs and states of the last rows, where only these are wanted.
+    last: (O::Floats, O::Floats),
+}
+
+fn normed<O: Ops>(ops: &O) -> Normed<O::Floats> {
+    Normed { normal: ops.floats(), inverse: ops.floats() }
+}
+
+impl<O: Ops> BlockState<O> {
+    fn new(ops: &O) -> Self {
+        let floats = || ops.floats();
+        Self {
+            u: floats(),
+            h: floats(),
+            mixed: floats(),
+            norm1: normed(ops),
+            y: floats(),
+            f1: floats(),
+            g: floats(),
+            f2: floats(),
+            norm2: normed(ops),
+            out: floats(),
+            last: (floats(), floats()),
+        }
+    }
 }
 
 /// All activations of a forward pass, reused from step to step.
-#[derive(Default)]
-pub struct State {
-    pub gathered: Buffer,
-    pub norm: Normed,
-    pub x: Buffer,
-    pub blocks: Vec<BlockState>,
+pub struct State<O: Ops> {
+    pub gathered: O::Floats,
+    pub norm: Normed<O::Floats>,
+    pub x: O::Floats,
+    pub blocks: Vec<BlockState<O>>,
+}
+
+impl<O: Ops> State<O> {
+    /// Of a model of so many blocks.
+    pub fn new(ops: &O, blocks: usize) -> Self {
+        let blocks = (0..blocks).map(|_| BlockState::new(ops)).collect();
+        Self { gathered: ops.floats(), norm: normed(ops), x: ops.floats(), blocks }
+    }
 }
 
 /// The dropout masks of a step.
@@ -157,13 +159,12 @@ impl Masks {
     }
 }
 
-/// A model at one moment: sizes, places, weights and their turned forms.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
+/// A model at one moment: sizes, places, weights and what is made of them.
+pub struct View<'a, O: Ops> {
     pub shape: Shape,
     pub plan: &'a LruPlan,
-    pub weights: &'a [f32],
-    pub turned: &'a [Turned],
+    pub weights: &'a O::Floats,
+    pub turned: &'a [Turned<O>],
 }
 
 /// Which positions the last block computes.
@@ -175,101 +176,94 @@ pub enum Wanted {
     Last,
 }
 
-impl View<'_> {
+impl<O: Ops> View<'_, O> {
     /// Run the model; the hidden states are in the last block's `out`.
     ///
     /// `# Shapes: out (m, d), or (sequences, d) with Wanted::Last`
-    pub fn forward(&self, packed: &Packed, masks: Masks, wanted: Wanted, state: &mut State) {
-        let (m, d) = (packed.tokens.len(), self.shape.hidden);
-        let table = &self.weights[self.plan.embedding.clone()];
-        let gathered = state.gathered.reset(m * d);
-        for (row, &token) in gathered.chunks_exact_mut(d).zip(&packed.tokens) {
-            row.copy_from_slice(&table[token as usize * d..][..d]);
-        }
-        let norm = self.norm(&self.plan.norm);
-        let saved = state.norm.saved(m, d);
-        norm::forward(d, gathered, None, masks.embedding(), norm, state.x.reset(m * d), saved);
-        state.blocks.resize_with(self.shape.blocks, BlockState::default);
+    ///
+    /// # Errors
+    /// If the device fails, as all functions here.
+    pub fn forward(
+        &self,
+        ops: &mut O,
+        batch: &Batch<O::Ids>,
+        masks: Masks,
+        wanted: Wanted,
+        state: &mut State<O>,
+    ) -> Result<(), O::Error> {
+        let (m, d) = (batch.rows, self.shape.hidden);
+        let table = self.part(ops, &self.plan.embedding);
+        ops.gather(table, &batch.tokens, d, &mut state.gathered)?;
+        let affine = self.affine(ops, &self.plan.norm);
+        let gathered = ops.all(&state.gathered);
+        ops.norm_forward(d, gathered, None, masks.embedding(), affine, &mut state.x, &mut state.norm)?;
         for block in 0..self.shape.blocks {
             let (before, rest) = state.blocks.split_at_mut(block);
             let x = before.last().map_or(&state.x, |before| &before.out);
             let now = &mut rest[0];
-            self.recur(block, packed, x, now);
+            self.recur(ops, block, (batch, m), x, now)?;
             if wanted == Wanted::Last && block + 1 == self.shape.blocks {
-                let (x, h) = last_rows(&packed.starts, d, x, &now.h);
-                now.h = h;
-                self.finish(block, masks, &x, now);
+                let mut last = std::mem::replace(&mut now.last, (ops.floats(), ops.floats()));
+                ops.gather(ops.all(x), &batch.ends, d, &mut last.0)?;
+                ops.gather(ops.all(&now.h), &batch.ends, 2 * self.shape.state, &mut last.1)?;
+                let done = self.finish(ops, (block, batch.sequences), masks, (&last.0, &last.1), now);
+                now.last = last;
+                done?;
             } else {
-                self.finish(block, masks, x, now);
+                let h = std::mem::replace(&mut now.h, ops.floats());
+                let done = self.finish(ops, (block, m), masks, (x, &h), now);
+                now.h = h;
+                done?;
             }
         }
+        Ok(())
     }
 
-    fn norm(&self, plan: &(std::ops::Range<usize>, std::ops::Range<usize>)) -> (&[f32], &[f32]) {
-        (&self.weights[plan.0.clone()], &self.weights[plan.1.clone()])
+    pub(super) fn part(&self, ops: &O, range: &Range<usize>) -> O::Part<'_> {
+        ops.part(self.weights, range.clone())
     }
 
-    fn recur(&self, block: usize, packed: &Packed, x: &[f32], now: &mut BlockState) {
+    fn affine(&self, ops: &O, plan: &(Range<usize>, Range<usize>)) -> (O::Part<'_>, O::Part<'_>) {
+        (self.part(ops, &plan.0), self.part(ops, &plan.1))
+    }
+
+    fn recur(
+        &self,
+        ops: &mut O,
+        block: usize,
+        (batch, m): (&Batch<O::Ids>, usize),
+        x: &O::Floats,
+        now: &mut BlockState<O>,
+    ) -> Result<(), O::Error> {
         let (plan, turned) = (&self.plan.blocks[block], &self.turned[block]);
         let Shape { hidden: d, state: c, .. } = self.shape;
-        let m = x.len() / d;
-        let bias = Start::Columns(&self.weights[plan.in_bias.clone()]);
-        gemm((m, 2 * c, d), Left::rows(x, d), &turned.into, 2 * c, now.u.reset(m * 2 * c), 2 * c, bias);
-        scan::forward(c, &packed.starts, turned.recurrence(c), &now.u, now.h.reset(m * 2 * c));
+        let layer = (self.part(ops, &plan.in_weight), self.part(ops, &plan.in_bias));
+        ops.linear((m, 2 * c, d), ops.all(x), layer, &mut now.u)?;
+        ops.scan_forward(c, &batch.starts, ops.all(&turned.coefficients), ops.all(&now.u), &mut now.h)
     }
 
-    fn finish(&self, block: usize, masks: Masks, x: &[f32], now: &mut BlockState) {
+    fn finish(
+        &self,
+        ops: &mut O,
+        (block, m): (usize, usize),
+        masks: Masks,
+        (x, h): (&O::Floats, &O::Floats),
+        now: &mut BlockState<O>,
+    ) -> Result<(), O::Error> {
         let (plan, turned) = (&self.plan.blocks[block], &self.turned[block]);
         let Shape { hidden: d, state: c, feed_forward: f, .. } = self.shape;
-        let m = x.len() / d;
-        let columns = |range: &std::ops::Range<usize>| Start::Columns(&self.weights[range.clone()]);
-        let mixed = now.mixed.reset(m * d);
-        gemm(
-            (m, d, 2 * c),
-            Left::rows(&now.h, 2 * c),
-            &turned.out_turned,
-            d,
-            mixed,
-            d,
-            columns(&plan.out_bias),
-        );
-        let saved = now.norm1.saved(m, d);
-        norm::forward(
-            d,
-            mixed,
-            Some(x),
-            masks.mixed(block),
-            self.norm(&plan.norm1),
-            now.y.reset(m * d),
-            saved,
-        );
-        gemm((m, f, d), Left::rows(&now.y, d), &turned.w1, f, now.f1.reset(m * f), f, columns(&plan.b1));
-        gelu::forward(&now.f1, masks.inner(block), now.g.reset(m * f));
-        let f2 = now.f2.reset(m * d);
-        gemm((m, d, f), Left::rows(&now.g, f), &turned.w2, d, f2, d, columns(&plan.b2));
-        let saved = now.norm2.saved(m, d);
-        let y = &now.y;
-        norm::forward(
-            d,
-            f2,
-            Some(y),
-            masks.outer(block),
-            self.norm(&plan.norm2),
-            now.out.reset(m * d),
-            saved,
-        );
+        let layer = (ops.all(&turned.out), self.part(ops, &plan.out_bias));
+        ops.linear((m, d, 2 * c), ops.all(h), layer, &mut now.mixed)?;
+        let affine = self.affine(ops, &plan.norm1);
+        let (mixed, x) = (ops.all(&now.mixed), ops.all(x));
+        ops.norm_forward(d, mixed, Some(x), masks.mixed(block), affine, &mut now.y, &mut now.norm1)?;
+        let layer = (self.part(ops, &plan.w1), self.part(ops, &plan.b1));
+        ops.linear((m, f, d), ops.all(&now.y), layer, &mut now.f1)?;
+        ops.gelu_forward(ops.all(&now.f1), masks.inner(block), &mut now.g)?;
+        let layer = (self.part(ops, &plan.w2), self.part(ops, &plan.b2));
+        ops.linear((m, d, f), ops.all(&now.g), layer, &mut now.f2)?;
+        let affine = self.affine(ops, &plan.norm2);
+        let (f2, y) = (ops.all(&now.f2), ops.all(&now.y));
+        ops.norm_forward(d, f2, Some(y), masks.outer(block), affine, &mut now.out, &mut now.norm2)
     }
-}
-
-/// The rows of `x` and `h` at the ends of the sequences.
-fn last_rows(starts: &[u32], d: usize, x: &[f32], h: &[f32]) -> (Buffer, Buffer) {
-    let n = starts.len() - 1;
-    let wide = h.len() / (x.len() / d).max(1);
-    let (mut x_last, mut h_last) = (Buffer::zeros(n * d), Buffer::zeros(n * wide));
-    for (s, &end) in starts[1..].iter().enumerate() {
-        let row = end as usize - 1;
-        x_last[s * d..][..d].copy_from_slice(&x[row * d..][..d]);
-        h_last[s * wide..][..wide].copy_from_slice(&h[row * wide..][..wide]);
-    }
-    (x_last, h_last)
 }

@@ -7,7 +7,7 @@ pub mod plan;
 pub mod train;
 
 use forward::{Masks, State, Turned, View, Wanted};
-use packed::Packed;
+use packed::{Batch, Packed};
 use plan::{LruPlan, Shape, lay_out};
 
 use super::catalogue::{self, Scorer};
@@ -16,19 +16,22 @@ use crate::data::ItemId;
 use crate::experiment::LruSpec;
 use crate::nn::aligned::Buffer;
 use crate::nn::init::{open01, truncated_normal};
+use crate::nn::ops::Cpu;
 use crate::nn::params::{self, Params};
 use crate::seed::Seed;
 
 /// Packed positions of an evaluation batch: enough for every core, little enough for the caches.
 const ROWS: usize = 4096;
 
-/// A model: its sizes, its weights, and the forms in which they are multiplied.
+/// A model: its sizes, its weights, and what is made of them.
 pub struct LruRec {
     shape: Shape,
     plan: LruPlan,
     /// The weights, named as the reference names them.
     pub params: Params,
-    turned: Vec<Turned>,
+    /// The same where the operations find them, and what is made of them.
+    weights: Buffer,
+    turned: Vec<Turned<Cpu>>,
     max_len: usize,
 }
 
@@ -46,8 +49,9 @@ impl LruRec {
             blocks: spec.blocks,
         };
         let (slots, plan) = lay_out(shape);
-        let turned = (0..shape.blocks).map(|_| Turned::default()).collect();
-        let mut model = Self { shape, plan, params: Params::zeros(slots)?, turned, max_len: spec.max_len };
+        let turned = (0..shape.blocks).map(|_| Turned::new(&Cpu::default())).collect();
+        let (params, weights) = (Params::zeros(slots)?, Buffer::default());
+        let mut model = Self { shape, plan, params, weights, turned, max_len: spec.max_len };
         model.refresh();
         Ok(model)
     }
@@ -79,21 +83,20 @@ impl LruRec {
         Ok(model)
     }
 
-    /// Make the turned weights anew; call after the weights have changed.
+    /// Make anew what is made of the weights; call after they have changed.
     pub fn refresh(&mut self) {
-        let (shape, plan, turned) = (self.shape, &self.plan, &mut self.turned);
-        self.params.flat.read(|weights| {
-            for (block, turned) in plan.blocks.iter().zip(turned) {
-                turned.update(shape, block, weights);
-            }
-        });
+        let Self { shape, plan, params, weights, turned, .. } = self;
+        let mut ops = Cpu::default();
+        params.flat.read(|flat| weights.reset(flat.len()).copy_from_slice(flat));
+        for (block, turned) in plan.blocks.iter().zip(turned) {
+            let Ok(()) = turned.update(&mut ops, *shape, block, weights);
+        }
     }
 
-    /// Run `f` on the model as it is.
-    pub fn view<R>(&self, f: impl FnOnce(View<'_>) -> R) -> R {
-        self.params
-            .flat
-            .read(|weights| f(View { shape: self.shape, plan: &self.plan, weights, turned: &self.turned }))
+    /// The model as it is.
+    #[must_use]
+    pub fn view(&self) -> View<'_, Cpu> {
+        View { shape: self.shape, plan: &self.plan, weights: &self.weights, turned: &self.turned }
     }
 
     /// The state after the last item of each history. `# Shapes: (users, d)`
@@ -101,7 +104,9 @@ impl LruRec {
     pub fn encode(&self, histories: &[Vec<ItemId>]) -> Buffer {
         let d = self.shape.hidden;
         let mut states = Buffer::zeros(histories.len() * d);
-        let (mut packed, mut state) = (Packed::default(), State::default());
+        let mut ops = Cpu::default();
+        let (mut packed, mut state) = (Packed::default(), State::new(&ops, self.shape.blocks));
+        let mut batch = Batch::new(&ops);
         let still = Masks::new(0, 0.0, 0.0);
         let mut first = 0;
         while first < histories.len() {
@@ -111,7 +116,8 @@ impl LruRec {
                 packed.push_history(&histories[next], self.max_len);
                 next += 1;
             }
-            self.view(|view| view.forward(&packed, still, Wanted::Last, &mut state));
+            let Ok(()) = batch.fill(&mut ops, &packed);
+            let Ok(()) = self.view().forward(&mut ops, &batch, still, Wanted::Last, &mut state);
             let out = &state.blocks[self.shape.blocks - 1].out;
             states[first * d..next * d].copy_from_slice(out);
             first = next;
@@ -136,13 +142,11 @@ fn init_ring(logs: &mut [f32], (r_min, r_max): (f64, f64), rng: &mut rand_pcg::P
 impl Retriever for LruRec {
     fn retrieve(&self, query: &Query<'_>) -> Result<Retrieved, Error> {
         let states = self.encode(query.histories);
-        self.view(|view| {
-            let scorer = Scorer {
-                width: self.shape.hidden,
-                weight: &view.weights[self.plan.embedding.clone()],
-                bias: &view.weights[self.plan.bias.clone()],
-            };
-            catalogue::retrieve(scorer, &states, query, self.max_len)
-        })
+        let scorer = Scorer {
+            width: self.shape.hidden,
+            weight: &self.weights[self.plan.embedding.clone()],
+            bias: &self.weights[self.plan.bias.clone()],
+        };
+        catalogue::retrieve(scorer, &states, query, self.max_len)
     }
 }

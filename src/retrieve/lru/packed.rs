@@ -1,6 +1,8 @@
 //! Sequences of different lengths laid end to end: no padding is ever computed.
 
 use crate::data::ItemId;
+use crate::nn::ops::{Lists, Ops};
+use crate::nn::scan;
 
 /// Packed sequences. `# Shapes: tokens, labels (m); starts (sequences + 1)`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,6 +54,85 @@ impl Packed {
         self.tokens.extend(history[skip..].iter().map(|item| item.get()));
         self.starts.push(self.tokens.len() as u32);
     }
+}
+
+/// Packed sequences where the operations find them, with what these need of them.
+#[derive(Debug)]
+pub struct Batch<I> {
+    /// m.
+    pub rows: usize,
+    /// How many sequences.
+    pub sequences: usize,
+    /// As [`Packed::tokens`].
+    pub tokens: I,
+    /// As [`Packed::labels`].
+    pub labels: I,
+    /// As [`Packed::starts`].
+    pub starts: I,
+    /// The last row of each sequence.
+    pub ends: I,
+    /// The first sequence of each group of [`scan::groups`], and the end.
+    pub groups: I,
+    /// The positions of each token, where something is learnt.
+    pub lists: Lists<I>,
+}
+
+impl<I> Batch<I> {
+    /// With nothing in it.
+    pub fn new<O: Ops<Ids = I>>(ops: &O) -> Self {
+        let ids = || ops.ids();
+        let lists = Lists { tokens: ids(), offsets: ids(), positions: ids() };
+        Self {
+            rows: 0,
+            sequences: 0,
+            tokens: ids(),
+            labels: ids(),
+            starts: ids(),
+            ends: ids(),
+            groups: ids(),
+            lists,
+        }
+    }
+
+    /// Take sequences in.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn fill<O: Ops<Ids = I>>(&mut self, ops: &mut O, packed: &Packed) -> Result<(), O::Error> {
+        let Packed { tokens, labels, starts } = packed;
+        (self.rows, self.sequences) = (tokens.len(), starts.len() - 1);
+        ops.set_ids(&mut self.tokens, tokens)?;
+        ops.set_ids(&mut self.labels, labels)?;
+        ops.set_ids(&mut self.starts, starts)?;
+        let ends: Vec<u32> = starts[1..].iter().map(|end| end - 1).collect();
+        ops.set_ids(&mut self.ends, &ends)?;
+        if labels.is_empty() {
+            return Ok(());
+        }
+        let groups = scan::groups(starts).into_iter().map(|(first, _)| first as u32);
+        let groups: Vec<u32> = groups.chain([self.sequences as u32]).collect();
+        ops.set_ids(&mut self.groups, &groups)?;
+        let lists = lists(tokens);
+        ops.set_ids(&mut self.lists.tokens, &lists.tokens)?;
+        ops.set_ids(&mut self.lists.offsets, &lists.offsets)?;
+        ops.set_ids(&mut self.lists.positions, &lists.positions)
+    }
+}
+
+/// The positions of each token, ascending.
+fn lists(tokens: &[u32]) -> Lists<Vec<u32>> {
+    let mut positions: Vec<u32> = (0..tokens.len() as u32).collect();
+    positions.sort_by_key(|position| tokens[*position as usize]);
+    let mut found = Lists { tokens: Vec::new(), offsets: Vec::new(), positions };
+    for (at, position) in found.positions.iter().enumerate() {
+        let token = tokens[*position as usize];
+        if found.tokens.last() != Some(&token) {
+            found.tokens.push(token);
+            found.offsets.push(at as u32);
+        }
+    }
+    found.offsets.push(tokens.len() as u32);
+    found
 }
 
 /// The training windows of a set of sequences: `(sequence, first item, one past the last)`.

@@ -52,6 +52,8 @@ pub struct LruPlan {
     pub norm: (Range<usize>, Range<usize>),
     pub blocks: Vec<BlockPlan>,
     pub bias: Range<usize>,
+    /// Elements in all, gaps included.
+    pub len: usize,
 }
 
 /// Lay out a model's weights under the reference's names. Biases and layer norms do not decay; everything else does.
@@ -87,7 +89,8 @@ pub fn lay_out(shape: Shape) -> (Plan, LruPlan) {
     let blocks = blocks.collect();
     let bias = one(&mut plan, "model.bias", &[v]);
     plan.align();
-    (plan, LruPlan { embedding, norm, blocks, bias })
+    let len = plan.len;
+    (plan, LruPlan { embedding, norm, blocks, bias, len })
 }
 
 fn decays(name: &str) -> bool {

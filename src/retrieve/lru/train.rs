@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::LruRec;
 use super::backward::Scratch;
-use super::forward::{Masks, State};
-use super::packed::{Packed, windows};
+use super::forward::{Masks, State, Turned, View};
+use super::packed::{Batch, Packed, windows};
 use crate::checkpoint::Checkpoints;
 use crate::data::{Part, Split};
 use crate::eval;
@@ -18,6 +18,7 @@ use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::{Averaging, HistoryMask, LruSpec, SelectMetric, WindowRemainder};
 use crate::nn::adamw::{self, AdamW};
 use crate::nn::init::permutation;
+use crate::nn::ops::{Cpu, Ops};
 use crate::nn::params::Flat;
 use crate::retrieve::{Error, Query, Retriever};
 use crate::seed::Seed;
@@ -81,26 +82,43 @@ pub struct Trained {
 }
 
 /// Everything that one training step touches.
-pub struct Trainer {
-    /// The model in training.
+pub struct Trainer<O: Ops = Cpu> {
+    /// The model in training, with the weights that it began with or was given by [`Trainer::give_back`].
     pub model: LruRec,
+    ops: O,
     adam: AdamW,
     max_grad_norm: f64,
     decayed: Vec<(usize, usize)>,
-    gradient: Flat,
-    moments: (Flat, Flat),
-    state: State,
-    scratch: Scratch,
+    weights: O::Floats,
+    turned: Vec<Turned<O>>,
+    gradient: O::Floats,
+    moments: (O::Floats, O::Floats),
+    batch: Batch<O::Ids>,
+    state: State<O>,
+    scratch: Scratch<O>,
     steps: u32,
 }
 
 impl Trainer {
+    /// Begin with `model`'s weights, on the CPU.
+    ///
+    /// # Errors
+    /// As [`Trainer::on`].
+    pub fn new(model: LruRec, spec: &LruSpec) -> Result<Self, Error> {
+        Self::on(Cpu::default(), model, spec)
+    }
+}
+
+impl<O: Ops> Trainer<O>
+where
+    Error: From<O::Error>,
+{
     /// Begin with `model`'s weights.
     ///
     /// # Errors
-    /// When candle refuses.
-    pub fn new(model: LruRec, spec: &LruSpec) -> Result<Self, Error> {
-        let len = model.params.plan.len;
+    /// If the device fails, as all functions here.
+    pub fn on(mut ops: O, model: LruRec, spec: &LruSpec) -> Result<Self, Error> {
+        let (len, blocks) = (model.plan.len, model.shape.blocks);
         let adam = AdamW {
             learning_rate: spec.learning_rate,
             weight_decay: spec.effective_weight_decay(),
@@ -108,40 +126,64 @@ impl Trainer {
             beta2: spec.adam_beta2,
             epsilon: spec.adam_epsilon,
         };
-        Ok(Self {
+        let mut weights = ops.floats();
+        ops.set(&mut weights, &model.weights)?;
+        let (mut gradient, mut moments) = (ops.floats(), (ops.floats(), ops.floats()));
+        for zeros in [&mut gradient, &mut moments.0, &mut moments.1] {
+            ops.zeros(zeros, len)?;
+        }
+        let mut trainer = Self {
             decayed: model.params.plan.decayed(),
-            gradient: Flat::zeros(len)?,
-            moments: (Flat::zeros(len)?, Flat::zeros(len)?),
+            weights,
+            turned: (0..blocks).map(|_| Turned::new(&ops)).collect(),
+            gradient,
+            moments,
+            batch: Batch::new(&ops),
+            state: State::new(&ops, blocks),
+            scratch: Scratch::new(&ops),
             model,
+            ops,
             adam,
             max_grad_norm: spec.max_grad_norm,
-            state: State::default(),
-            scratch: Scratch::default(),
             steps: 0,
-        })
+        };
+        trainer.refresh()?;
+        Ok(trainer)
+    }
+
+    fn refresh(&mut self) -> Result<(), Error> {
+        let Self { model, ops, weights, turned, .. } = self;
+        for (block, turned) in model.plan.blocks.iter().zip(turned) {
+            turned.update(ops, model.shape, block, weights)?;
+        }
+        Ok(())
     }
 
     /// Loss and gradients of a batch, without a step. The gradients are laid out as the weights.
     ///
     /// # Errors
-    /// When candle refuses.
+    /// As [`Trainer::on`].
     pub fn gradients(&mut self, packed: &Packed, masks: Masks) -> Result<f64, Error> {
-        let Self { model, gradient, state, scratch, .. } = self;
-        let loss = gradient.write(|gradient| {
-            model.view(|view| view.loss_and_gradients(packed, masks, state, scratch, gradient))
-        })?;
-        Ok(loss)
+        let Self { model, ops, weights, turned, gradient, batch, state, scratch, .. } = self;
+        batch.fill(ops, packed)?;
+        let view = View { shape: model.shape, plan: &model.plan, weights, turned };
+        Ok(view.loss_and_gradients(ops, batch, masks, (state, scratch), gradient)?)
     }
 
     /// The gradients of the last batch.
-    #[must_use]
-    pub fn gradient(&self) -> &Flat {
-        &self.gradient
+    ///
+    /// # Errors
+    /// As [`Trainer::on`].
+    pub fn gradient(&mut self) -> Result<Flat, Error> {
+        let Self { ops, gradient, model, .. } = self;
+        let flat = Flat::zeros(model.plan.len)?;
+        flat.write(|values| ops.get(ops.all(gradient), values))??;
+        Ok(flat)
     }
 
     /// The activations of the last batch.
     #[must_use]
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &State<O> {
         &self.state
     }
 
@@ -149,28 +191,32 @@ impl Trainer {
     /// weight.
     ///
     /// # Errors
-    /// When candle refuses.
+    /// As [`Trainer::on`].
     pub fn step(&mut self, packed: &Packed, masks: Masks) -> Result<f64, Error> {
         let loss = self.gradients(packed, masks)?;
-        let norm = self.gradient.read(adamw::norm);
+        let norm = self.ops.norm(self.ops.all(&self.gradient))?;
         if !loss.is_finite() || !norm.is_finite() {
             return Ok(if loss.is_finite() { f64::NAN } else { loss });
         }
         self.steps += 1;
-        let Self { model, gradient, moments, adam, decayed, .. } = self;
-        gradient.read(|gradient| {
-            let factor = adamw::clip_factor(norm, self.max_grad_norm);
-            model.params.flat.write(|weights| {
-                moments.0.write(|first| {
-                    moments.1.write(|second| {
-                        let state = adamw::State { weights, first, second };
-                        adamw::step(adam, self.steps, factor, gradient, decayed, state);
-                    })
-                })
-            })
-        })???;
-        self.model.refresh();
+        let factor = adamw::clip_factor(norm, self.max_grad_norm);
+        let constants = self.adam.constants(self.steps, factor);
+        let Self { ops, weights, gradient, moments, decayed, .. } = self;
+        let state = (weights, &mut moments.0, &mut moments.1);
+        ops.adamw(constants, ops.all(gradient), decayed, state)?;
+        self.refresh()?;
         Ok(loss)
+    }
+
+    /// The model with the weights as they are now.
+    ///
+    /// # Errors
+    /// As [`Trainer::on`].
+    pub fn give_back(&mut self) -> Result<&LruRec, Error> {
+        let Self { ops, weights, model, .. } = self;
+        model.params.flat.write(|values| ops.get(ops.all(weights), values))??;
+        model.refresh();
+        Ok(model)
     }
 }
 
@@ -192,7 +238,7 @@ pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_
     let mut watch = Watch::new(spec, split, options, steps_per_epoch);
     let mut done = Done::default();
     if !resume::restore(&mut trainer, &mut watch, &mut done)? {
-        watch.validate(&trainer.model, 0, None)?;
+        watch.validate(trainer.give_back()?, 0, None)?;
     }
     let (mut order, mut keys) = (seed.stream("retriever/order"), seed.stream("retriever/dropout"));
     let mut packed = Packed::default();
@@ -225,7 +271,7 @@ pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_
                 watch.progress(&done);
                 let stop = options.interrupt.requested();
                 if stop || options.checkpoints.due() {
-                    resume::keep(&trainer, &watch, &done);
+                    resume::keep(&mut trainer, &watch, &done)?;
                 }
                 if stop {
                     return Err(Error::Interrupted);
@@ -234,7 +280,7 @@ pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_
             if step.is_multiple_of(spec.validate_every_steps) {
                 let mean = done.losses.0 / f64::from(done.losses.1);
                 done.losses = (0.0, 0);
-                watch.validate(&trainer.model, step, Some(mean))?;
+                watch.validate(trainer.give_back()?, step, Some(mean))?;
                 if watch.best.without_better >= spec.patience {
                     stopped = StopReason::NoImprovement;
                     break 'training;
@@ -244,7 +290,7 @@ pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_
     }
     let Done { losses, step_time, .. } = done;
     if losses.1 > 0 {
-        watch.validate(&trainer.model, step, Some(losses.0 / f64::from(losses.1)))?;
+        watch.validate(trainer.give_back()?, step, Some(losses.0 / f64::from(losses.1)))?;
     }
     let mut model = trainer.model;
     model.params.flat.write(|weights| weights.copy_from_slice(&watch.best_weights))?;

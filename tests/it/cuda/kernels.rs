@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use bench::cuda::{Array, Classes, ClassesRoom, Device, Kernels, Machine, Matrix, Start, Walk};
+use bench::cuda::{Array, Classes, ClassesRoom, Kernels, Machine, Matrix, Start, Walk};
 use bench::data::ItemId;
 use bench::experiment::HistoryMask;
 use bench::nn::adamw::{self, AdamW};
@@ -15,24 +15,13 @@ use bench::retrieve::catalogue::{self, Scorer, masked};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::emulator::{Emulator, names};
+use super::emulator::names;
+use super::machines;
 
 struct Case {
     machine: Arc<dyn Machine>,
     kernels: Kernels,
     rng: Pcg64,
-}
-
-/// What there is to run kernels on: the emulator, and a device.
-fn machines() -> Vec<Arc<dyn Machine>> {
-    let device = match Device::open(0) {
-        Ok(device) => Some(device as Arc<dyn Machine>),
-        Err(error) => {
-            println!("skipped on a device: {error}");
-            None
-        }
-    };
-    Emulator::start().into_iter().chain(device).collect()
 }
 
 /// The same test on each of them.
@@ -82,7 +71,7 @@ fn same(found: &Array<f32>, expected: &[f32], what: &str) {
 fn every_kernel_has_a_function_here() {
     let source = include_str!("../../../src/cuda/kernels.rs");
     let names = names();
-    assert_eq!(names.len(), 22, "{names:?}");
+    assert_eq!(names.len(), 24, "{names:?}");
     for name in names {
         assert!(source.contains(&format!("\"{name}\"")), "{name}");
     }
@@ -116,6 +105,26 @@ fn rows_are_gathered_and_scattered_in_order() {
             case.kernels.scatter_rows(rows.all(), lists, d, sums.all_mut()).unwrap();
             same(&sums, &expected, "scattered");
         }
+    });
+}
+
+#[test]
+fn halves_are_paired_and_split_again() {
+    everywhere(10, |case| {
+        let (d, c) = (5, 7);
+        let (real, imag) = (case.floats(d * c), case.floats(d * c));
+        let (on_real, on_imag, mut pair) = (case.array(&real), case.array(&imag), case.room(2 * d * c));
+        case.kernels.pair(d, on_real.all(), on_imag.all(), pair.all_mut()).unwrap();
+        let mut expected = Vec::new();
+        for row in 0..d {
+            expected.extend(&real[row * c..][..c]);
+            expected.extend(imag[row * c..][..c].iter().map(|x| -x));
+        }
+        same(&pair, &expected, "pair");
+        let (mut first, mut second) = (case.room(d * c), case.room(d * c));
+        case.kernels.unpair(d, pair.all(), (first.all_mut(), second.all_mut())).unwrap();
+        same(&first, &real, "real");
+        same(&second, &imag, "imag");
     });
 }
 

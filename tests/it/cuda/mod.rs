@@ -2,9 +2,24 @@
 
 mod emulator;
 mod kernels;
+mod training;
 
-use bench::cuda::{Absent, Device, Error, SOURCE, devices, ptx};
+use std::sync::Arc;
+
+use bench::cuda::{Absent, Device, Error, Machine, SOURCE, devices, ptx};
 use bench::run::sha256_hex;
+
+/// What there is to run kernels on: the emulator, and a device.
+fn machines() -> Vec<Arc<dyn Machine>> {
+    let device = match Device::open(0) {
+        Ok(device) => Some(device as Arc<dyn Machine>),
+        Err(error) => {
+            println!("skipped on a device: {error}");
+            None
+        }
+    };
+    emulator::Emulator::start().into_iter().chain(device).collect()
+}
 
 #[test]
 fn the_ptx_in_the_program_is_that_of_the_sources_and_has_every_kernel() {

@@ -3,8 +3,9 @@
 use bench::data::ItemId;
 use bench::experiment::DatasetSource;
 use bench::experiment::LruSpec;
+use bench::nn::ops::Cpu;
 use bench::retrieve::lru::forward::{State, Wanted};
-use bench::retrieve::lru::packed::{Packed, windows};
+use bench::retrieve::lru::packed::{Batch, Packed, windows};
 use bench::retrieve::lru::train::Trainer;
 use proptest::prelude::*;
 
@@ -149,12 +150,14 @@ fn encoding_gives_the_last_rows_of_the_full_forward_pass_whatever_is_encoded_wit
     let found = model.encode(&histories);
     let d = spec.hidden_dim;
     assert_eq!(found.len(), histories.len() * d);
-    let mut state = State::default();
+    let mut ops = Cpu::default();
+    let (mut state, mut batch) = (State::new(&ops, spec.blocks), Batch::new(&ops));
     for (user, history) in histories.iter().enumerate() {
         let mut packed = Packed::default();
         packed.clear();
         packed.push_history(history, spec.max_len);
-        model.view(|view| view.forward(&packed, still(), Wanted::Every, &mut state));
+        let Ok(()) = batch.fill(&mut ops, &packed);
+        let Ok(()) = model.view().forward(&mut ops, &batch, still(), Wanted::Every, &mut state);
         let out = &state.blocks[1].out;
         assert_eq!(bits(&found[user * d..][..d]), bits(&out[out.len() - d..]), "user {user}");
     }

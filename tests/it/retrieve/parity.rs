@@ -5,10 +5,11 @@ use std::path::Path;
 
 use bench::data::ItemId;
 use bench::experiment::{DatasetSource, HistoryMask, LruSpec};
+use bench::nn::ops::Cpu;
 use bench::nn::params::Params;
 use bench::retrieve::lru::LruRec;
 use bench::retrieve::lru::forward::{Masks, State, Wanted};
-use bench::retrieve::lru::packed::Packed;
+use bench::retrieve::lru::packed::{Batch, Packed};
 use bench::retrieve::lru::train::Trainer;
 use bench::retrieve::{Query, Retriever};
 use candle_core::{Device, Tensor};
@@ -87,8 +88,10 @@ fn states_and_logits_equal_those_of_pytorch() {
         model.refresh();
         let io = load(&folder.join(format!("{tag}.io.safetensors")));
         let (packed, places) = pack(&io);
-        let mut state = State::default();
-        model.view(|view| view.forward(&packed, still(), Wanted::Every, &mut state));
+        let mut ops = Cpu::default();
+        let (mut state, mut batch) = (State::new(&ops, 2), Batch::new(&ops));
+        let Ok(()) = batch.fill(&mut ops, &packed);
+        let Ok(()) = model.view().forward(&mut ops, &batch, still(), Wanted::Every, &mut state);
         let pad = io["block0_h.real"].dims()[1] - io["input_ids"].dims()[1];
         for block in 0..2 {
             for (part, offset) in [("real", 0), ("imag", 128)] {
@@ -139,9 +142,9 @@ fn loss_and_every_gradient_equal_those_of_pytorch() {
         let mut trainer = Trainer::new(model, &small_spec()).unwrap();
         let loss = trainer.gradients(&packed, still()).unwrap();
         assert_close(&format!("{tag} loss"), &[loss as f32], &f32s(&io["loss"]), 1e-6);
-        let norm = trainer.gradient().read(bench::nn::adamw::norm);
+        let norm = trainer.gradient().unwrap().read(bench::nn::adamw::norm);
         assert_close(&format!("{tag} gradient norm"), &[norm as f32], &f32s(&io["grad_norm"]), 1e-5);
-        let gradients = Params { plan: plan.clone(), flat: trainer.gradient().clone() }.named().unwrap();
+        let gradients = Params { plan: plan.clone(), flat: trainer.gradient().unwrap() }.named().unwrap();
         let expected = load(&folder.join(format!("{tag}.grads.safetensors")));
         let mut compared = 0;
         for slot in &plan.slots {
@@ -179,7 +182,15 @@ fn three_steps(folder: &Path, decay: &str, clip: &str) -> Vec<(String, Vec<f32>)
     for _ in 0..3 {
         trainer.step(&packed, still()).unwrap();
     }
-    trainer.model.params.named().unwrap().iter().map(|(name, t)| (name.clone(), f32s(t))).collect()
+    trainer
+        .give_back()
+        .unwrap()
+        .params
+        .named()
+        .unwrap()
+        .iter()
+        .map(|(name, t)| (name.clone(), f32s(t)))
+        .collect()
 }
 
 #[test]

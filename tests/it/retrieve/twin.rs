@@ -189,7 +189,7 @@ fn compare(what: &str, spec: &LruSpec, model: LruRec, windows: &[Vec<ItemId>], m
     let mut trainer = Trainer::new(model, spec).unwrap();
     let loss = trainer.gradients(&packed, masks).unwrap();
     assert_close(&format!("{what}: loss"), &[loss as f32], &[expected.to_scalar().unwrap()], 1e-6);
-    let found = Params { plan: plan.clone(), flat: trainer.gradient().clone() }.named().unwrap();
+    let found = Params { plan: plan.clone(), flat: trainer.gradient().unwrap() }.named().unwrap();
     for slot in &plan.slots {
         let found: Vec<f32> = found[&slot.name].flatten_all().unwrap().to_vec1().unwrap();
         match gradients.get(&twin.weights[&slot.name]) {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Best, CurvePoint, Done, Trainer, Watch};
 use crate::checkpoint;
+use crate::nn::ops::Ops;
 use crate::retrieve::Error;
 
 /// The part of the work that is kept.
@@ -24,7 +25,13 @@ struct Words {
 }
 
 /// Keep where training is: after a step, before the validation that may follow.
-pub(super) fn keep(trainer: &Trainer, watch: &Watch<'_>, done: &Done) {
+///
+/// # Errors
+/// If the device fails; one that cannot be kept is only told.
+pub(super) fn keep<O: Ops>(trainer: &mut Trainer<O>, watch: &Watch<'_>, done: &Done) -> Result<(), Error>
+where
+    Error: From<O::Error>,
+{
     let words = Words {
         steps: done.steps,
         losses: done.losses,
@@ -33,26 +40,34 @@ pub(super) fn keep(trainer: &Trainer, watch: &Watch<'_>, done: &Done) {
         best: watch.best,
         curve: watch.curve.clone(),
     };
-    trainer.model.params.flat.read(|weights| {
-        trainer.moments.0.read(|first| {
-            trainer.moments.1.read(|second| {
-                let arrays = [
-                    ("weights", weights),
-                    ("first_moments", first),
-                    ("second_moments", second),
-                    ("best_weights", watch.best_weights.as_slice()),
-                ];
-                watch.options.checkpoints.keep(PART, &checkpoint::words(&words), &arrays);
-            });
-        });
-    });
+    let Trainer { ops, weights, moments, model, .. } = trainer;
+    let mut kept = [(); 3].map(|()| vec![0f32; model.plan.len]);
+    for (floats, values) in [&*weights, &moments.0, &moments.1].into_iter().zip(&mut kept) {
+        ops.get(ops.all(floats), values)?;
+    }
+    let [weights, first, second] = &kept;
+    let arrays = [
+        ("weights", weights.as_slice()),
+        ("first_moments", first),
+        ("second_moments", second),
+        ("best_weights", watch.best_weights.as_slice()),
+    ];
+    watch.options.checkpoints.keep(PART, &checkpoint::words(&words), &arrays);
+    Ok(())
 }
 
 /// Go back to what was kept, if there is something.
 ///
 /// # Errors
 /// When candle refuses.
-pub(super) fn restore(trainer: &mut Trainer, watch: &mut Watch<'_>, done: &mut Done) -> Result<bool, Error> {
+pub(super) fn restore<O: Ops>(
+    trainer: &mut Trainer<O>,
+    watch: &mut Watch<'_>,
+    done: &mut Done,
+) -> Result<bool, Error>
+where
+    Error: From<O::Error>,
+{
     let (options, len) = (watch.options, trainer.model.params.plan.len);
     let taken = checkpoint::go_back((options.checkpoints, options.reporter), (PART, "training"), |last| {
         let array = |name| last.array(name, len);
@@ -60,14 +75,13 @@ pub(super) fn restore(trainer: &mut Trainer, watch: &mut Watch<'_>, done: &mut D
         let (weights, first) = (array("weights")?, array("first_moments")?);
         let (second, best) = (array("second_moments")?, array("best_weights")?);
         watch.best_weights = best.to_vec();
-        let places = [&trainer.model.params.flat, &trainer.moments.0, &trainer.moments.1].into_iter();
-        let written = places
-            .zip([weights, first, second])
-            .try_for_each(|(flat, values)| flat.write(|flat| flat.copy_from_slice(values)));
+        let Trainer { ops, weights: to, moments, .. } = &mut *trainer;
+        let places = [to, &mut moments.0, &mut moments.1].into_iter();
+        let written = places.zip([weights, first, second]).try_for_each(|(to, values)| ops.set(to, values));
         Some((words.steps, written.map(|()| words)))
     });
     let Some(words) = taken.transpose()? else { return Ok(false) };
-    trainer.model.refresh();
+    trainer.refresh()?;
     trainer.steps = words.steps;
     *done = Done {
         steps: words.steps,

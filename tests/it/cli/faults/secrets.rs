@@ -81,7 +81,7 @@ fn no_output_and_no_file_has_the_token_of_the_hub() {
             (&["doctor"], &[0]),
             (&["doctor", "--online"], &[0]),
             (&["report", "tiny.toml"], &[0]),
-            (&["bundle", "tiny.toml", "-o", "paper.zip"], &[0]),
+            (&["bundle", "tiny.toml", "--partial", "-o", "paper.zip"], &[0]),
             (&["bundle", "--check", "paper.zip"], &[0]),
             (&["replay", "reports/faulty"], &[0]),
             (&["clean", "tiny.toml"], &[0]),

@@ -204,7 +204,7 @@ fn walk() {
         let item = ItemId::new(7).expect("an item");
         let (histories, targets) = (vec![vec![item; 9]; USERS], vec![item; USERS]);
         let query = Query { histories: &histories, targets: &targets, k: 20, mask: HistoryMask::All };
-        let scorer = catalogue::Scorer { width: WIDTH, weight: &weight, bias: &bias };
+        let scorer = catalogue::Scorer { width: WIDTH, weight: &weight[..], bias: &bias[..] };
         let times = if items > 1_000_000 { 2 } else { 5 };
         let seconds = least(times, || catalogue::retrieve(scorer, &states, &query, 50).expect("candidates"));
         println!(

@@ -24,6 +24,12 @@ pub struct Ops {
 }
 
 impl Ops {
+    /// The kernels that it calls.
+    #[must_use]
+    pub const fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
     /// On a machine.
     #[must_use]
     pub fn new(machine: &Arc<dyn Machine>) -> Self {
@@ -44,6 +50,7 @@ impl ops::Ops for Ops {
     type Floats = Array<f32>;
     type Ids = Array<u32>;
     type Part<'a> = Slice<'a, f32>;
+    const ROWS: usize = 1 << 17;
 
     fn floats(&self) -> Array<f32> {
         Array::new(self.kernels.machine())
@@ -80,6 +87,16 @@ impl ops::Ops for Ops {
     fn get(&mut self, part: Slice<'_, f32>, values: &mut [f32]) -> Result<(), Error> {
         values.copy_from_slice(&part.get()?);
         Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        from: Slice<'_, f32>,
+        (floats, range): (&mut Array<f32>, Range<usize>),
+    ) -> Result<(), Error> {
+        let to = floats.part_mut(range);
+        assert_eq!(from.len(), to.len(), "lengths differ");
+        if from.is_empty() { Ok(()) } else { self.kernels.machine().copy(from.at(), to.at(), from.len() * 4) }
     }
 
     fn gather(

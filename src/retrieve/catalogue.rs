@@ -4,10 +4,12 @@
 use std::num::NonZeroU32;
 
 use super::{Error, Query, Retrieved};
+use crate::cuda::{self, Array, Slice};
 use crate::data::ItemId;
 use crate::experiment::HistoryMask;
 use crate::nn::cross_entropy::logit;
 use crate::nn::gemm::{Left, Start, gemm_on};
+use crate::nn::ops::{Cpu, Ops};
 use crate::nn::parallel::{self, Shared};
 use crate::nn::simd::{Kernel, Lanes, dispatch, lanes, vectors};
 
@@ -20,13 +22,79 @@ const ITEMS: usize = 252;
 
 /// A linear scorer: score of item `i` for a user with state `h` is `weight[i] . h + bias[i]`. Row 0 is the padding.
 #[derive(Clone, Copy)]
-pub struct Scorer<'a> {
+pub struct Scorer<P> {
     /// d.
     pub width: usize,
     /// (items + 1, d).
-    pub weight: &'a [f32],
+    pub weight: P,
     /// (items + 1).
-    pub bias: &'a [f32],
+    pub bias: P,
+}
+
+/// Operations with a walk over the catalogue.
+pub trait Walks: Ops {
+    /// Best items and target ranks of every user, as [`retrieve`].
+    ///
+    /// # Errors
+    /// [`Error::TooFewItems`], or if the device fails.
+    fn walk(
+        &mut self,
+        scorer: Scorer<Self::Part<'_>>,
+        states: Self::Part<'_>,
+        query: &Query<'_>,
+        window: usize,
+    ) -> Result<Retrieved, Error>;
+}
+
+impl Walks for Cpu {
+    fn walk(
+        &mut self,
+        scorer: Scorer<&[f32]>,
+        states: &[f32],
+        query: &Query<'_>,
+        window: usize,
+    ) -> Result<Retrieved, Error> {
+        retrieve(scorer, states, query, window)
+    }
+}
+
+impl Walks for cuda::Ops {
+    fn walk(
+        &mut self,
+        scorer: Scorer<Slice<'_, f32>>,
+        states: Slice<'_, f32>,
+        query: &Query<'_>,
+        window: usize,
+    ) -> Result<Retrieved, Error> {
+        let (k, items) = (query.k, scorer.bias.len() - 1);
+        if k > items {
+            return Err(Error::TooFewItems { k, items });
+        }
+        let (mut masks, mut offsets) = (Vec::new(), vec![0u32]);
+        for history in query.histories {
+            masks.extend(masked(history, query.mask, window));
+            offsets.push(masks.len() as u32);
+        }
+        let targets: Vec<u32> = query.targets.iter().map(|item| item.get()).collect();
+        let machine = self.kernels().machine();
+        let (targets, masks) = (Array::of(machine, &targets)?, Array::of(machine, &masks)?);
+        let offsets = Array::of(machine, &offsets)?;
+        let Scorer { width, weight, bias } = scorer;
+        let (targets, masks, offsets) = (targets.all(), masks.all(), offsets.all());
+        let walk = cuda::Walk { width, k, masked: MASKED, states, weight, bias, targets, masks, offsets };
+        let walked = self.kernels().walk(walk)?;
+        let (mut candidates, mut scores) = (walked.candidates.get()?, walked.scores.get()?);
+        for (user, filled) in
+            walked.filled.get()?.into_iter().enumerate().filter(|(_, filled)| (*filled as usize) < k)
+        {
+            let list = user * k..(user + 1) * k;
+            complete(&mut candidates[list.clone()], &mut scores[list], filled as usize);
+        }
+        let better = walked.better.get()?.into_iter();
+        let ranks = better.map(|better| NonZeroU32::MIN.saturating_add(better)).collect();
+        let tied_users = walked.tied.get()?.into_iter().filter(|tied| *tied != 0).count() as u64;
+        Ok(Retrieved { k, candidates, scores, ranks, tied_users })
+    }
 }
 
 /// The items of a history that cannot be retrieved, ascending.
@@ -50,7 +118,7 @@ pub fn masked(history: &[ItemId], mask: HistoryMask, window: usize) -> Vec<u32> 
 /// # Errors
 /// [`Error::TooFewItems`] when the catalogue is smaller than `k`.
 pub fn retrieve(
-    scorer: Scorer<'_>,
+    scorer: Scorer<&[f32]>,
     states: &[f32],
     query: &Query<'_>,
     window: usize,
@@ -97,7 +165,7 @@ pub fn retrieve(
 }
 
 struct Users<'a> {
-    scorer: Scorer<'a>,
+    scorer: Scorer<&'a [f32]>,
     states: &'a [f32],
     targets: &'a [ItemId],
     masks: Vec<Vec<u32>>,

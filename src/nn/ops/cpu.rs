@@ -38,6 +38,7 @@ impl Ops for Cpu {
     type Floats = Buffer;
     type Ids = Vec<u32>;
     type Part<'a> = &'a [f32];
+    const ROWS: usize = 4096;
 
     fn floats(&self) -> Buffer {
         Buffer::default()
@@ -78,6 +79,11 @@ impl Ops for Cpu {
 
     fn get(&mut self, part: &[f32], values: &mut [f32]) -> Result<(), Infallible> {
         values.copy_from_slice(part);
+        Ok(())
+    }
+
+    fn copy(&mut self, from: &[f32], (floats, range): (&mut Buffer, Range<usize>)) -> Result<(), Infallible> {
+        floats[range].copy_from_slice(from);
         Ok(())
     }
 

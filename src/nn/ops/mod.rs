@@ -68,29 +68,10 @@ pub struct Classes<'a, P, I> {
     pub labels: &'a I,
 }
 
-/// Who a catalogue is walked for. `# Shapes: states (users, d), weight (v, d), bias (v)`
-#[derive(Clone, Copy)]
-pub struct Walk<'a, P> {
-    /// d.
-    pub width: usize,
-    /// How many items each user gets.
-    pub k: usize,
-    /// Of each user.
-    pub states: P,
-    /// Row 0 is the padding.
-    pub weight: P,
-    /// The output bias.
-    pub bias: P,
-    /// The item whose rank is wanted.
-    pub targets: &'a [u32],
-    /// Items that cannot be retrieved, ascending for each user, one user behind the other.
-    pub masks: &'a [u32],
-    /// Where those of each user begin, and the end.
-    pub offsets: &'a [u32],
-}
-
 /// Operations on arrays of one kind of memory.
 pub trait Ops {
+    /// Packed positions of an evaluation batch: enough to keep every core busy, little enough for the memory that is near.
+    const ROWS: usize;
     /// What can go wrong.
     type Error: std::error::Error + Send + Sync + 'static;
     /// f32 numbers.
@@ -133,6 +114,16 @@ pub trait Ops {
     /// # Errors
     /// As [`Ops::room`].
     fn get(&mut self, part: Self::Part<'_>, values: &mut [f32]) -> Result<(), Self::Error>;
+
+    /// Copy a part to a range of another array. `# Shapes: both of one length`
+    ///
+    /// # Errors
+    /// As [`Ops::room`].
+    fn copy(
+        &mut self,
+        from: Self::Part<'_>,
+        to: (&mut Self::Floats, Range<usize>),
+    ) -> Result<(), Self::Error>;
 
     /// `out[i] = table[index[i]]`. `# Shapes: table (., d), out (m, d)`
     ///

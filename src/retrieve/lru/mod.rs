@@ -10,18 +10,15 @@ use forward::{Masks, State, Turned, View, Wanted};
 use packed::{Batch, Packed};
 use plan::{LruPlan, Shape, lay_out};
 
-use super::catalogue::{self, Scorer};
+use super::catalogue::{Scorer, Walks};
 use super::{Error, Query, Retrieved, Retriever};
 use crate::data::ItemId;
 use crate::experiment::LruSpec;
 use crate::nn::aligned::Buffer;
 use crate::nn::init::{open01, truncated_normal};
-use crate::nn::ops::Cpu;
+use crate::nn::ops::{Cpu, Ops};
 use crate::nn::params::{self, Params};
 use crate::seed::Seed;
-
-/// Packed positions of an evaluation batch: enough for every core, little enough for the caches.
-const ROWS: usize = 4096;
 
 /// A model: its sizes, its weights, and what is made of them.
 pub struct LruRec {
@@ -102,28 +99,61 @@ impl LruRec {
     /// The state after the last item of each history. `# Shapes: (users, d)`
     #[must_use]
     pub fn encode(&self, histories: &[Vec<ItemId>]) -> Buffer {
-        let d = self.shape.hidden;
-        let mut states = Buffer::zeros(histories.len() * d);
-        let mut ops = Cpu::default();
-        let (mut packed, mut state) = (Packed::default(), State::new(&ops, self.shape.blocks));
-        let mut batch = Batch::new(&ops);
-        let still = Masks::new(0, 0.0, 0.0);
-        let mut first = 0;
-        while first < histories.len() {
-            packed.clear();
-            let mut next = first;
-            while next < histories.len() && packed.tokens.len() < ROWS {
-                packed.push_history(&histories[next], self.max_len);
-                next += 1;
-            }
-            let Ok(()) = batch.fill(&mut ops, &packed);
-            let Ok(()) = self.view().forward(&mut ops, &batch, still, Wanted::Last, &mut state);
-            let out = &state.blocks[self.shape.blocks - 1].out;
-            states[first * d..next * d].copy_from_slice(out);
-            first = next;
-        }
+        let Ok(states) = encode(&mut Cpu::default(), &self.view(), histories, self.max_len);
         states
     }
+}
+
+/// The state after the last item of each history, as far as a model sees. `# Shapes: (users, d)`
+///
+/// # Errors
+/// If the device fails.
+pub fn encode<O: Ops>(
+    ops: &mut O,
+    view: &View<'_, O>,
+    histories: &[Vec<ItemId>],
+    max_len: usize,
+) -> Result<O::Floats, O::Error> {
+    let d = view.shape.hidden;
+    let mut states = ops.floats();
+    ops.room(&mut states, histories.len() * d)?;
+    let (mut packed, mut state) = (Packed::default(), State::new(ops, view.shape.blocks));
+    let mut batch = Batch::new(ops);
+    let still = Masks::new(0, 0.0, 0.0);
+    let mut first = 0;
+    while first < histories.len() {
+        packed.clear();
+        let mut next = first;
+        while next < histories.len() && packed.tokens.len() < O::ROWS {
+            packed.push_history(&histories[next], max_len);
+            next += 1;
+        }
+        batch.fill(ops, &packed)?;
+        view.forward(ops, &batch, still, Wanted::Last, &mut state)?;
+        let out = ops.all(&state.blocks[view.shape.blocks - 1].out);
+        ops.copy(out, (&mut states, first * d..next * d))?;
+        first = next;
+    }
+    Ok(states)
+}
+
+/// Candidates and ranks by a model.
+///
+/// # Errors
+/// [`Error::TooFewItems`], or if the device fails.
+pub fn retrieve<O: Walks>(
+    ops: &mut O,
+    view: &View<'_, O>,
+    query: &Query<'_>,
+    max_len: usize,
+) -> Result<Retrieved, Error>
+where
+    Error: From<O::Error>,
+{
+    let states = encode(ops, view, query.histories, max_len)?;
+    let (weight, bias) = (view.part(ops, &view.plan.embedding), view.part(ops, &view.plan.bias));
+    let scorer = Scorer { width: view.shape.hidden, weight, bias };
+    ops.walk(scorer, ops.all(&states), query, max_len)
 }
 
 /// `nu_log = log(-log(u (r_max^2 - r_min^2) + r_min^2) / 2)`, `theta_log = log(2 pi u)`, `gamma_log = log sqrt(1 - |lambda|^2)`
@@ -141,12 +171,6 @@ fn init_ring(logs: &mut [f32], (r_min, r_max): (f64, f64), rng: &mut rand_pcg::P
 
 impl Retriever for LruRec {
     fn retrieve(&self, query: &Query<'_>) -> Result<Retrieved, Error> {
-        let states = self.encode(query.histories);
-        let scorer = Scorer {
-            width: self.shape.hidden,
-            weight: &self.weights[self.plan.embedding.clone()],
-            bias: &self.weights[self.plan.bias.clone()],
-        };
-        catalogue::retrieve(scorer, &states, query, self.max_len)
+        retrieve(&mut Cpu::default(), &self.view(), query, self.max_len)
     }
 }

@@ -20,7 +20,8 @@ use crate::nn::adamw::{self, AdamW};
 use crate::nn::init::permutation;
 use crate::nn::ops::{Cpu, Ops};
 use crate::nn::params::Flat;
-use crate::retrieve::{Error, Query, Retriever};
+use crate::retrieve::catalogue::Walks;
+use crate::retrieve::{Error, Query, Retrieved};
 use crate::seed::Seed;
 
 /// What training needs beside the model's settings.
@@ -109,7 +110,7 @@ impl Trainer {
     }
 }
 
-impl<O: Ops> Trainer<O>
+impl<O: Walks> Trainer<O>
 where
     Error: From<O::Error>,
 {
@@ -208,6 +209,16 @@ where
         Ok(loss)
     }
 
+    /// Candidates and ranks by the weights as they are now.
+    ///
+    /// # Errors
+    /// [`Error::TooFewItems`]; as [`Trainer::on`].
+    pub fn retrieve(&mut self, query: &Query<'_>) -> Result<Retrieved, Error> {
+        let Self { model, ops, weights, turned, .. } = self;
+        let view = View { shape: model.shape, plan: &model.plan, weights, turned };
+        super::retrieve(ops, &view, query, model.max_len)
+    }
+
     /// The model with the weights as they are now.
     ///
     /// # Errors
@@ -225,6 +236,23 @@ where
 /// # Errors
 /// [`Error::LossNotFinite`], [`Error::NothingToTrain`], [`Error::Interrupted`].
 pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_>) -> Result<Trained, Error> {
+    train_on(Cpu::default(), spec, split, seed, options)
+}
+
+/// The same on any device; the weights and the curve are the same too.
+///
+/// # Errors
+/// As [`train`], and if the device fails.
+pub fn train_on<O: Walks>(
+    ops: O,
+    spec: &LruSpec,
+    split: &Split,
+    seed: Seed,
+    options: TrainOptions<'_>,
+) -> Result<Trained, Error>
+where
+    Error: From<O::Error>,
+{
     let keep = spec.window_remainder == WindowRemainder::Keep;
     let mut windows = windows(&split.train, spec.max_len, keep);
     windows.retain(|(_, from, to)| spec.first_item_label || to - from >= 2);
@@ -234,11 +262,11 @@ pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_
     let steps_per_epoch = windows.len().div_ceil(spec.batch_size) as u32;
     let total = u64::from(steps_per_epoch) * u64::from(spec.max_epochs);
     options.reporter.emit(Event::Started { stage: "train retriever", total: Some(total), unit: "steps" });
-    let mut trainer = Trainer::new(LruRec::init(spec, split.n_items, seed)?, spec)?;
+    let mut trainer = Trainer::on(ops, LruRec::init(spec, split.n_items, seed)?, spec)?;
     let mut watch = Watch::new(spec, split, options, steps_per_epoch);
     let mut done = Done::default();
     if !resume::restore(&mut trainer, &mut watch, &mut done)? {
-        watch.validate(trainer.give_back()?, 0, None)?;
+        watch.validate(&mut trainer, 0, None)?;
     }
     let (mut order, mut keys) = (seed.stream("retriever/order"), seed.stream("retriever/dropout"));
     let mut packed = Packed::default();
@@ -280,7 +308,7 @@ pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_
             if step.is_multiple_of(spec.validate_every_steps) {
                 let mean = done.losses.0 / f64::from(done.losses.1);
                 done.losses = (0.0, 0);
-                watch.validate(trainer.give_back()?, step, Some(mean))?;
+                watch.validate(&mut trainer, step, Some(mean))?;
                 if watch.best.without_better >= spec.patience {
                     stopped = StopReason::NoImprovement;
                     break 'training;
@@ -290,7 +318,7 @@ pub fn train(spec: &LruSpec, split: &Split, seed: Seed, options: TrainOptions<'_
     }
     let Done { losses, step_time, .. } = done;
     if losses.1 > 0 {
-        watch.validate(trainer.give_back()?, step, Some(losses.0 / f64::from(losses.1)))?;
+        watch.validate(&mut trainer, step, Some(losses.0 / f64::from(losses.1)))?;
     }
     let mut model = trainer.model;
     model.params.flat.write(|weights| weights.copy_from_slice(&watch.best_weights))?;
@@ -369,12 +397,20 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn validate(&mut self, model: &LruRec, step: u32, train_loss: Option<f64>) -> Result<(), Error> {
+    fn validate<O: Walks>(
+        &mut self,
+        trainer: &mut Trainer<O>,
+        step: u32,
+        train_loss: Option<f64>,
+    ) -> Result<(), Error>
+    where
+        Error: From<O::Error>,
+    {
         let masks = self.spec.mask_history_in_validation;
         let mask = if masks { self.options.mask_history } else { HistoryMask::None };
         let query =
             Query { histories: &self.histories, targets: self.split.targets(Part::Validation), k: 0, mask };
-        let ranks = model.retrieve(&query)?.ranks;
+        let ranks = trainer.retrieve(&query)?.ranks;
         let k = self.spec.select_by.k;
         let value = match self.spec.select_by.metric {
             SelectMetric::Recall => eval::recall_at,
@@ -392,10 +428,9 @@ impl<'a> Watch<'a> {
         };
         if metric > self.best.metric {
             self.best = Best { metric, step, without_better: 0 };
-            model.params.flat.read(|weights| {
-                self.best_weights.clear();
-                self.best_weights.extend_from_slice(weights);
-            });
+            let Trainer { ops, weights, model, .. } = trainer;
+            self.best_weights.resize(model.plan.len, 0.0);
+            ops.get(ops.all(weights), &mut self.best_weights)?;
         } else {
             self.best.without_better += 1;
         }

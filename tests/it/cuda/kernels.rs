@@ -422,7 +422,7 @@ fn the_walk_over_the_catalogue_finds_the_candidates_scores_and_ranks_of_the_cpu(
             let histories: Vec<Vec<ItemId>> =
                 (0..users).map(|user| (0..user % 7).map(|_| item()).collect()).collect();
             let query = Query { histories: &histories, targets: &targets, k, mask: HistoryMask::All };
-            let scorer = Scorer { width: d, weight: &weight, bias: &bias };
+            let scorer = Scorer { width: d, weight: &weight[..], bias: &bias[..] };
             let expected = catalogue::retrieve(scorer, &states, &query, 50).unwrap();
             let (mut masks, mut offsets) = (Vec::new(), vec![0u32]);
             for history in &histories {

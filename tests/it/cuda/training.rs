@@ -1,19 +1,18 @@
 //! LRURec on a device: the same weights and candidates as on the CPU, to the last bit.
 
-use std::sync::Arc;
-
-use bench::cuda::{Array, Kernels, Machine, Ops, Walk};
-use bench::data::ItemId;
-use bench::experiment::{DatasetSource, HistoryMask, LruSpec};
-use bench::nn::ops::Ops as _;
-use bench::retrieve::catalogue::{MASKED, masked};
+use bench::cuda::Ops;
+use bench::data::{ItemId, Part, Split};
+use bench::events::{Interrupt, Silent};
+use bench::experiment::{Averaging, DatasetSource, HistoryMask, LruSpec};
 use bench::retrieve::lru::LruRec;
-use bench::retrieve::lru::forward::{Masks, State, Turned, View, Wanted};
-use bench::retrieve::lru::packed::{Batch, Packed};
-use bench::retrieve::lru::train::Trainer;
+use bench::retrieve::lru::forward::Masks;
+use bench::retrieve::lru::packed::Packed;
+use bench::retrieve::lru::train::{TrainOptions, Trained, Trainer, train as train_lru, train_on};
 use bench::retrieve::{Query, Retriever};
 use bench::seed::Seed;
 use rand::RngExt;
+
+use crate::support::Memory;
 
 use super::machines;
 
@@ -58,61 +57,47 @@ fn steps_of_training_have_the_losses_and_weights_of_the_cpu() {
 }
 
 #[test]
-fn histories_get_the_candidates_and_ranks_of_the_cpu() {
-    let (spec, histories) = (spec(), windows(40));
-    let model = LruRec::init(&spec, ITEMS, Seed::new(4)).unwrap();
-    let targets: Vec<ItemId> = (1..=40).map(|id| ItemId::new(id).unwrap()).collect();
-    let query = Query { histories: &histories, targets: &targets, k: 20, mask: HistoryMask::All };
-    let expected = model.retrieve(&query).unwrap();
+fn a_whole_training_has_the_curve_the_weights_and_the_candidates_of_the_cpu() {
+    let mut spec = spec();
+    (spec.batch_size, spec.max_epochs, spec.validate_every_steps, spec.patience) = (16, 3, 4, 2);
+    let mut rng = Seed::new(12).stream("test/split");
+    let mut item = || ItemId::new(rng.random_range(1..=ITEMS as u32)).unwrap();
+    let train: Vec<Vec<ItemId>> = (0..50).map(|user| (0..2 + user % 15).map(|_| item()).collect()).collect();
+    let (validation, test) = ((0..50).map(|_| item()).collect(), (0..50).map(|_| item()).collect());
+    let fingerprint = serde_json::from_str("\"ab\"").unwrap();
+    let split = Split { train, validation, test, n_items: ITEMS, fingerprint };
+    let (interrupt, seed) = (Interrupt::default(), Seed::new(9));
+    let options = TrainOptions {
+        averaging: Averaging::Users,
+        mask_history: HistoryMask::All,
+        reporter: &Silent,
+        interrupt: &interrupt,
+        checkpoints: &Memory::new(Interrupt::default()),
+    };
+    let expected = train_lru(&spec, &split, seed, options).unwrap();
+    let histories = split.histories(Part::Test);
+    let query =
+        Query { histories: &histories, targets: split.targets(Part::Test), k: 20, mask: HistoryMask::All };
+    let candidates = expected.model.retrieve(&query).unwrap();
     for machine in machines() {
-        let found = on_device(&machine, &model, &spec, &query);
-        assert_eq!(found.0, expected.candidates);
-        assert_eq!(found.1, expected.ranks.iter().map(|rank| rank.get() - 1).collect::<Vec<u32>>());
+        let memory = Memory::new(Interrupt::default());
+        let options = TrainOptions { checkpoints: &memory, ..options };
+        let found = train_on(Ops::new(&machine), &spec, &split, seed, options).unwrap();
+        let metrics =
+            |trained: &Trained| trained.curve.iter().map(|point| point.metric.to_bits()).collect::<Vec<_>>();
+        let losses =
+            |trained: &Trained| trained.curve.iter().map(|point| point.train_loss).collect::<Vec<_>>();
+        assert_eq!((metrics(&found), losses(&found)), (metrics(&expected), losses(&expected)));
+        assert_eq!((found.best_step, found.steps), (expected.best_step, expected.steps));
+        assert!(bits(&found.model) == bits(&expected.model), "the weights differ");
+        // Retrieved there too, by the model that is in training.
+        let mut trainer = Trainer::on(Ops::new(&machine), found.model, &spec).unwrap();
+        let again = trainer.retrieve(&query).unwrap();
+        assert_eq!(
+            (again.candidates, again.ranks),
+            (candidates.candidates.clone(), candidates.ranks.clone())
+        );
+        assert!(again.scores.iter().zip(&candidates.scores).all(|(a, b)| a.to_bits() == b.to_bits()));
+        assert_eq!(again.tied_users, candidates.tied_users);
     }
-}
-
-/// Candidates, and how many items come before each target.
-fn on_device(
-    machine: &Arc<dyn Machine>,
-    model: &LruRec,
-    spec: &LruSpec,
-    query: &Query<'_>,
-) -> (Vec<u32>, Vec<u32>) {
-    let mut ops = Ops::new(machine);
-    let view = model.view();
-    let mut weights = ops.floats();
-    ops.set(&mut weights, view.weights).unwrap();
-    let mut turned = vec![Turned::new(&ops), Turned::new(&ops)];
-    for (block, turned) in view.plan.blocks.iter().zip(&mut turned) {
-        turned.update(&mut ops, view.shape, block, &weights).unwrap();
-    }
-    let mut packed = Packed::default();
-    packed.clear();
-    query.histories.iter().for_each(|history| packed.push_history(history, spec.max_len));
-    let (mut batch, mut state) = (Batch::new(&ops), State::new(&ops, 2));
-    batch.fill(&mut ops, &packed).unwrap();
-    let on = View { shape: view.shape, plan: view.plan, weights: &weights, turned: &turned };
-    on.forward(&mut ops, &batch, Masks::new(0, 0.0, 0.0), Wanted::Last, &mut state).unwrap();
-    let (mut masks, mut offsets) = (Vec::new(), vec![0u32]);
-    for history in query.histories {
-        masks.extend(masked(history, query.mask, spec.max_len));
-        offsets.push(masks.len() as u32);
-    }
-    let targets: Vec<u32> = query.targets.iter().map(|item| item.get()).collect();
-    let ids = |values: &[u32]| Array::of(machine, values).unwrap();
-    let (targets, masks, offsets) = (ids(&targets), ids(&masks), ids(&offsets));
-    let walked = Kernels::new(Arc::clone(machine))
-        .walk(Walk {
-            width: spec.hidden_dim,
-            k: query.k,
-            masked: MASKED,
-            states: state.blocks[1].out.all(),
-            weight: weights.part(view.plan.embedding.clone()),
-            bias: weights.part(view.plan.bias.clone()),
-            targets: targets.all(),
-            masks: masks.all(),
-            offsets: offsets.all(),
-        })
-        .unwrap();
-    (walked.candidates.get().unwrap(), walked.better.get().unwrap())
 }

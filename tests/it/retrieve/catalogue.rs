@@ -57,7 +57,7 @@ impl Problem {
         Query { histories: &self.histories, targets: &self.targets, k, mask }
     }
 
-    fn scorer(&self) -> Scorer<'_> {
+    fn scorer(&self) -> Scorer<&[f32]> {
         Scorer { width: self.d, weight: &self.weight, bias: &self.bias }
     }
 

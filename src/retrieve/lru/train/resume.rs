@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Best, CurvePoint, Done, Trainer, Watch};
 use crate::checkpoint;
-use crate::nn::ops::Ops;
 use crate::retrieve::Error;
+use crate::retrieve::catalogue::Walks;
 
 /// The part of the work that is kept.
 const PART: &str = "train";
@@ -28,7 +28,7 @@ struct Words {
 ///
 /// # Errors
 /// If the device fails; one that cannot be kept is only told.
-pub(super) fn keep<O: Ops>(trainer: &mut Trainer<O>, watch: &Watch<'_>, done: &Done) -> Result<(), Error>
+pub(super) fn keep<O: Walks>(trainer: &mut Trainer<O>, watch: &Watch<'_>, done: &Done) -> Result<(), Error>
 where
     Error: From<O::Error>,
 {
@@ -60,7 +60,7 @@ where
 ///
 /// # Errors
 /// When candle refuses.
-pub(super) fn restore<O: Ops>(
+pub(super) fn restore<O: Walks>(
     trainer: &mut Trainer<O>,
     watch: &mut Watch<'_>,
     done: &mut Done,

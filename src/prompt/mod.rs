@@ -6,6 +6,7 @@
 
 mod assembly;
 mod error;
+mod guard;
 mod prompts;
 pub mod samples;
 mod seams;

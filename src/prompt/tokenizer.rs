@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::error::{Error, shown};
+use super::guard::guarded;
 
 /// End-of-text tokens of base models, for folders whose configuration names none.
 const KNOWN_ENDS: &[&str] = &["</s>", "<|end_of_text|>", "<|endoftext|>", "<eos>"];
@@ -73,11 +74,14 @@ impl Tokenizer {
     }
 
     fn read(path: &Path, bytes: &[u8], beside: &[(&Path, &[u8])]) -> Result<Self, Error> {
-        let malformed = |problem: String| Error::Malformed {
-            path: path.to_owned(),
-            problem,
-            expected: "a tokenizer.json of Hugging Face",
-        };
+        match guarded(|| Self::parse(path, bytes, beside)) {
+            Ok(read) => read,
+            Err(said) => Err(malformed(path, format!("the library of tokenizers gives up on it ({said})"))),
+        }
+    }
+
+    fn parse(path: &Path, bytes: &[u8], beside: &[(&Path, &[u8])]) -> Result<Self, Error> {
+        let malformed = |problem: String| malformed(path, problem);
         let mut inner =
             tokenizers::Tokenizer::from_bytes(bytes).map_err(|problem| malformed(problem.to_string()))?;
         if let tokenizers::ModelWrapper::BPE(model) = inner.get_model()
@@ -190,9 +194,10 @@ impl Tokenizer {
     /// # Errors
     /// If the tokenizer has no token for a part of the text and no unknown token either.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        match self.inner.encode_fast(text, false) {
-            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(problem) => Err(self.refused(text, problem.as_ref())),
+        match guarded(|| self.inner.encode_fast(text, false)) {
+            Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
+            Ok(Err(problem)) => Err(self.refused(text, problem.to_string())),
+            Err(said) => Err(self.refused(text, said)),
         }
     }
 
@@ -201,13 +206,16 @@ impl Tokenizer {
     /// # Errors
     /// If the decoder refuses them.
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
-        self.inner.decode(ids, false).map_err(|problem| self.refused("", problem.as_ref()))
+        match guarded(|| self.inner.decode(ids, false)) {
+            Ok(decoded) => decoded.map_err(|problem| self.refused("", problem.to_string())),
+            Err(said) => Err(self.refused("", said)),
+        }
     }
 
     /// The ids of `text`, parted at the bytes `seams` (ascending), unless a token crosses one of them.
     pub(super) fn parts(&self, text: &str, seams: &[usize]) -> Result<Option<Parts>, Error> {
-        let encoding =
-            self.inner.encode(text, false).map_err(|problem| self.refused(text, problem.as_ref()))?;
+        let encoding = guarded(|| self.inner.encode(text, false)).map_err(|said| self.refused(text, said))?;
+        let encoding = encoding.map_err(|problem| self.refused(text, problem.to_string()))?;
         let (ids, offsets, words) = (encoding.get_ids(), encoding.get_offsets(), encoding.get_word_ids());
         let mut parts = Parts { ids: Vec::with_capacity(seams.len() + 1), between_words: true };
         let mut from = 0;
@@ -230,8 +238,8 @@ impl Tokenizer {
         self.inner.get_vocab(false).into_keys().collect()
     }
 
-    fn refused(&self, text: &str, problem: &(dyn std::error::Error + 'static)) -> Error {
-        Error::Encode { path: self.path.clone(), problem: problem.to_string(), text: shown(text) }
+    fn refused(&self, text: &str, problem: String) -> Error {
+        Error::Encode { path: self.path.clone(), problem, text: shown(text) }
     }
 
     /// The token before every prompt, if this tokenizer has one.
@@ -316,4 +324,8 @@ pub fn check_vocabulary(tokenizer: &Tokenizer, model_vocab: usize) -> Result<(),
         return Err(Error::VocabularyTooSmall { path: tokenizer.path.clone(), tokens, model: model_vocab });
     }
     Ok(())
+}
+
+fn malformed(path: &Path, problem: String) -> Error {
+    Error::Malformed { path: path.to_owned(), problem, expected: "a tokenizer.json of Hugging Face" }
 }

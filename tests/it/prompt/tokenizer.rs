@@ -182,3 +182,23 @@ fn a_tokenizer_with_random_merges_is_refused() {
          null"
     );
 }
+
+/// Found by the fuzz target `tokenizer`: the library unwraps what it could not read.
+#[test]
+fn a_file_on_which_the_library_panics_is_an_error() {
+    let text = r#"{"version": "1.0", "truncation": null, "padding": null, "normalizer": null, "post_processor": null, "added_tokens": [],
+        "pre_tokenizer": null, "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
+        "fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": {"a": 0}, "merges": []}}"#;
+    assert!(Tokenizer::from_bytes("tokenizer.json", text.as_bytes(), None).is_ok());
+    let mut bytes = text.as_bytes().to_vec();
+    let at = text.find("trim_offsets").unwrap();
+    bytes[at + 7] = 0xff;
+    let error = Tokenizer::from_bytes("tokenizer.json", &bytes, None).unwrap_err().to_string();
+    let begin = "tokenizer.json: the library of tokenizers gives up on it (Helper: ";
+    assert!(error.starts_with(begin), "{error}");
+    assert!(
+        error.ends_with("; expected a tokenizer.json of Hugging Face; download the file again"),
+        "{error}"
+    );
+}

@@ -8,7 +8,7 @@ use super::format::{bytes, count};
 use super::output::{self, Output};
 use super::table::table;
 use super::{progress, run, select};
-use crate::pipeline::{self, Clean, Cleaning};
+use crate::pipeline::{self, Amount, Clean, Cleaning};
 
 /// Show what nobody needs of the run store, and remove it if that is asked for.
 pub fn clean(args: &CleanArgs, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
@@ -63,22 +63,22 @@ fn tell(cleaning: &Cleaning, out: &mut Output) -> Result<(), Failure> {
     for path in &cleaning.live {
         out.say(&format!("{}: in work, or was less than an hour ago; it stays", path.display()))?;
     }
-    if let Some((entries, size)) = cleaning.spared {
+    if cleaning.spared.count > 0 {
         out.say(&format!(
             "{} of {} that none of these experiments needs stay, for somebody is computing in this store, perhaps from them; say it again when that \
              has ended",
-            count(entries, "entry").replace("entrys", "entries"),
-            bytes(size)
+            count(cleaning.spared.count, "entry").replace("entrys", "entries"),
+            bytes(cleaning.spared.bytes)
         ))?;
     }
-    if let Some((cells, size)) = cleaning.older {
+    if cleaning.older.count > 0 {
         out.say(&format!(
             "{} of {} of an older version of their stage, which only the bench that made them can use; --older counts them too",
-            count(cells, "cell"),
-            bytes(size)
+            count(cleaning.older.count, "cell"),
+            bytes(cleaning.older.bytes)
         ))?;
     }
-    let (cells, size) = cleaning.kept;
+    let Amount { count: cells, bytes: size } = cleaning.kept;
     if cleaning.removable.is_empty() {
         return out.say(&format!("nothing to remove; {} of {} stay", count(cells, "cell"), bytes(size)));
     }

@@ -12,7 +12,7 @@ use crate::events::{Interrupt, Silent};
 use crate::experiment::{ENV_PREFIX, PROGRAM_VARIABLES};
 use crate::fetch::{Kind, Upstream, catalogue};
 use crate::nn::simd::{InstructionSet, instruction_set};
-use crate::pipeline::{self, Clean, Cleaning};
+use crate::pipeline::{self, Amount, Clean, Cleaning};
 use crate::run::{self, MANIFEST_VERSION, Machine, atomic};
 
 /// Less room than this is told.
@@ -232,7 +232,7 @@ fn devices(found: &mut Findings) {
 fn store(common: &Common, found: &mut Findings) {
     let folders = super::run::folders(common);
     let wanted = Clean { experiments: None, imported: true, older: false, folders: &folders };
-    let Cleaning { removable, live, stale, notes, kept: (cells, size), .. } =
+    let Cleaning { removable, live, stale, notes, kept: Amount { count: cells, bytes: size }, .. } =
         match pipeline::clean(wanted, &Silent) {
             Ok(cleaning) => cleaning,
             Err(error) => return found.warn("store", error.to_string()),

@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::{Error, Folders};
 use crate::events::Reporter;
@@ -92,12 +93,28 @@ pub struct Cleaning {
     pub stale: Vec<PathBuf>,
     /// What stays although it might not be needed, and why.
     pub notes: Vec<String>,
-    /// What none of the experiments needs but stays because somebody is computing in this store, and its bytes.
-    pub spared: Option<(usize, u64)>,
-    /// Cells of an older version of their stage that stay, and their bytes.
-    pub older: Option<(usize, u64)>,
-    /// Cells that stay, and their bytes.
-    pub kept: (usize, u64),
+    /// What none of the experiments needs but stays because somebody is computing in this store.
+    pub spared: Amount,
+    /// Cells of an older version of their stage that stay.
+    pub older: Amount,
+    /// Cells that stay.
+    pub kept: Amount,
+}
+
+/// How many, and their bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// How many.
+    pub count: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Amount {
+    fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
 }
 
 /// What to look for.
@@ -119,9 +136,9 @@ pub struct Clean<'a> {
 pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Error> {
     let Clean { experiments, imported, older, folders } = wanted;
     let mut cleaning = Cleaning::default();
-    let mut left = (0, 0);
-    let busy = places::is_busy(&folders.runs, &STAGES.map(|(stage, _)| stage))?;
-    let mut spared = (0, 0);
+    let now = places::now(&folders.runs);
+    // Without experiments nothing goes that anybody could need.
+    let busy = experiments.is_some() && is_busy(&folders.runs, now)?;
     let needs = experiments.map(|experiments| Needs::of(experiments, folders, reporter));
     cleaning.notes.extend(needs.iter().flat_map(|needs| needs.notes.iter().cloned()));
     for (stage, version) in STAGES {
@@ -129,7 +146,7 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
             continue;
         }
         for place in places::list(&folders.runs.join(stage))? {
-            let why = if is_at_work(place.claim().as_deref()) || place.is_young() {
+            let why = if is_at_work(place.claim().as_deref(), now) || place.is_young(now) {
                 if place.kind != Kind::Cell {
                     cleaning.live.push(place.path.clone());
                     continue;
@@ -142,38 +159,34 @@ pub fn clean(wanted: Clean<'_>, reporter: &dyn Reporter) -> Result<Cleaning, Err
             let bytes = size(&place.path);
             match why {
                 Some(Why::NotNeeded) if busy => {
-                    spared = (spared.0 + 1, spared.1 + bytes);
+                    cleaning.spared.add(bytes);
                     if place.kind == Kind::Cell {
-                        cleaning.kept = (cleaning.kept.0 + 1, cleaning.kept.1 + bytes);
+                        cleaning.kept.add(bytes);
                     }
                 }
                 Some(Why::Older { .. }) if !older => {
-                    left = (left.0 + 1, left.1 + bytes);
-                    cleaning.kept = (cleaning.kept.0 + 1, cleaning.kept.1 + bytes);
+                    cleaning.older.add(bytes);
+                    cleaning.kept.add(bytes);
                 }
                 Some(why) => {
                     let (claim, runs) = (place.claim(), folders.runs.clone());
                     cleaning.removable.push(Removable { path: place.path, why, bytes, claim, runs });
                 }
-                None if place.kind == Kind::Cell => {
-                    cleaning.kept.0 += 1;
-                    cleaning.kept.1 += bytes;
-                }
-                None if place.kind == Kind::Claim && !is_at_work(Some(&place.path)) => {
+                None if place.kind == Kind::Cell => cleaning.kept.add(bytes),
+                None if place.kind == Kind::Claim && !is_at_work(Some(&place.path), now) => {
                     cleaning.stale.push(place.path);
                 }
                 None => {}
             }
         }
     }
-    if spared.0 > 0 {
-        cleaning.spared = Some(spared);
-    }
-    if left.0 > 0 {
-        cleaning.older = Some(left);
-    }
     cleaning.removable.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(cleaning)
+}
+
+/// Whether somebody computes anything in the store.
+fn is_busy(runs: &Path, now: SystemTime) -> Result<bool, Error> {
+    places::is_busy(runs, &STAGES.map(|(stage, _)| stage), now)
 }
 
 /// Why something may go; `None` if it stays.
@@ -242,8 +255,8 @@ impl Removable {
     /// # Errors
     /// If the system refuses.
     pub fn remove(&self) -> Result<bool, Error> {
-        let busy = || places::is_busy(&self.runs, &STAGES.map(|(stage, _)| stage));
-        if is_at_work(self.claim.as_deref()) || self.why == Why::NotNeeded && busy()? {
+        let now = places::now(&self.runs);
+        if is_at_work(self.claim.as_deref(), now) || self.why == Why::NotNeeded && is_busy(&self.runs, now)? {
             return Ok(false);
         }
         let fail = |source| Error::Run(run::Error::write(&self.path, source));

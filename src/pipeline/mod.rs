@@ -36,7 +36,7 @@ use crate::run::{RankingCell, Stage, Store, atomic};
 
 pub use backbone::{Backbone, BackboneSource, Located};
 pub use bundle::{Bundle, Gathered, gather};
-pub use clean::{Clean, Cleaning, Removable, Why, clean};
+pub use clean::{Amount, Clean, Cleaning, Removable, Why, clean};
 pub use compare::{Compare, methods};
 pub use error::Error;
 pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};

@@ -77,8 +77,7 @@ impl Place {
     }
 
     /// Whether it is a temporary file or folder in which somebody may be writing now, with a claim or without.
-    pub fn is_young(&self) -> bool {
-        let now = now(&self.path);
+    pub fn is_young(&self, now: SystemTime) -> bool {
         self.kind == Kind::Temporary
             && (is_recent(&self.path, now) || inside(&self.path).iter().any(|path| is_recent(path, now)))
     }
@@ -91,11 +90,10 @@ fn is_link(tail: &str) -> bool {
 
 /// Whether the owner of a claim may be alive, from the first file of it: its process is seen, or it was renewed within the hour. Whoever took
 /// over renews a file of its own, and not the first. A claim that cannot be looked at counts as alive.
-pub(super) fn is_at_work(claim: Option<&Path>) -> bool {
+pub(super) fn is_at_work(claim: Option<&Path>, now: SystemTime) -> bool {
     let Some(first) = claim else { return false };
     match holder(first) {
         Ok(Some(holder)) => {
-            let now = now(first);
             holder.pulse() == Pulse::Alive || [first, &holder.path].iter().any(|path| is_recent(path, now))
         }
         Ok(None) => false,
@@ -104,20 +102,19 @@ pub(super) fn is_at_work(claim: Option<&Path>) -> bool {
 }
 
 /// Whether somebody computes anything in a store: then what no experiment needs may be what that is computed from, or what it has finished.
-pub(super) fn is_busy(runs: &Path, stages: &[&str]) -> Result<bool, Error> {
+pub(super) fn is_busy(runs: &Path, stages: &[&str], now: SystemTime) -> Result<bool, Error> {
     for stage in stages {
-        let claims = list(&runs.join(stage))?.into_iter().filter(|place| place.kind == Kind::Claim);
-        if claims.into_iter().any(|place| is_at_work(Some(&place.path))) {
+        let mut claims = list(&runs.join(stage))?.into_iter().filter(|place| place.kind == Kind::Claim);
+        if claims.any(|place| is_at_work(Some(&place.path), now)) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// The time by the clock that stamps files beside `path`, which on a file server is that of the server; the one of this machine where nothing
+/// The time by the clock that stamps files in `folder`, which on a file server is that of the server; the one of this machine where nothing
 /// can be written.
-fn now(path: &Path) -> SystemTime {
-    let folder = path.parent().unwrap_or(Path::new("."));
+pub(super) fn now(folder: &Path) -> SystemTime {
     let stamped = tempfile::tempfile_in(folder).and_then(|mut file| {
         file.write_all(b"now")?;
         file.metadata()?.modified()

@@ -10,7 +10,7 @@ use cudarc::driver::sys::{
     self, CUdevice_attribute_enum as Attribute, CUmemPool_attribute_enum as PoolAttribute,
 };
 
-use super::machine::{Machine, SOURCE, Shape};
+use super::machine::{Machine, Shape, kernel_names};
 use super::{Absent, Error};
 
 /// The kernels as the driver takes them, packed. `kernels/compile.py` makes it.
@@ -20,7 +20,7 @@ const NEEDED: i32 = 12_000;
 /// The least compute capability that this PTX is for.
 const LEAST: (i32, i32) = (8, 0);
 
-/// The PTX of all kernels. Its first line has the SHA-256 of [`SOURCE`].
+/// The PTX of all kernels. Its first line has the SHA-256 of [`SOURCE`](super::SOURCE).
 ///
 /// # Errors
 /// If the program's own copy is damaged.
@@ -160,7 +160,7 @@ impl Device {
         let module = unsafe { result::module::load_data(source.as_ptr().cast()) }
             .map_err(|error| fail("load the kernels", error))?;
         let mut functions = BTreeMap::new();
-        for kernel in names() {
+        for kernel in kernel_names() {
             let text = CString::new(kernel).unwrap_or_default();
             // SAFETY: the module was loaded just now, and stays.
             let function = unsafe { result::module::get_function(module, text) };
@@ -199,12 +199,6 @@ impl Device {
         // SAFETY: the stream lives as long as this.
         unsafe { result::stream::synchronize(self.stream) }.map_err(|error| self.fail(what, error))
     }
-}
-
-/// The names of the kernels, from their sources.
-fn names() -> impl Iterator<Item = &'static str> {
-    const HEAD: &str = "extern \"C\" __global__ void ";
-    SOURCE.split(HEAD).skip(1).filter_map(|text| text.split('(').next())
 }
 
 fn name(facts: &Facts) -> String {

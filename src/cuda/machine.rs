@@ -15,6 +15,12 @@ pub const SOURCE: &str = concat!(
     include_str!("kernels/catalogue.cu"),
 );
 
+/// The names of the kernels in [`SOURCE`].
+pub fn kernel_names() -> impl Iterator<Item = &'static str> {
+    const HEAD: &str = "extern \"C\" __global__ void ";
+    SOURCE.split(HEAD).skip(1).filter_map(|text| text.split('(').next())
+}
+
 /// Blocks of a launch, and threads of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {

@@ -14,5 +14,5 @@ pub use array::{Array, Element, Slice, SliceMut};
 pub use device::{Device, Facts, devices, ptx};
 pub use error::{Absent, Error};
 pub use kernels::{Classes, ClassesRoom, Kernels, Matrix, Start, Walk, Walked};
-pub use machine::{Machine, SOURCE, Shape};
+pub use machine::{Machine, SOURCE, Shape, kernel_names};
 pub use ops::Ops;

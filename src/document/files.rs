@@ -14,17 +14,23 @@ pub struct File {
     pub bytes: Vec<u8>,
 }
 
-/// The paths of what [`files`] makes of the tables and figures of a document.
-#[must_use]
-pub fn parts(document: &Checked) -> Vec<String> {
-    let tables =
-        document.tables().flat_map(|table| ["csv", "tex"].map(|kind| format!("tables/{}.{kind}", table.id)));
-    let figures = document.figures().flat_map(|figure| {
-        [Theme::Light, Theme::Dark].into_iter().flat_map(|theme| {
-            ["svg", "png"].map(|kind| format!("figures/{}-{}.{kind}", figure.id, theme.name()))
-        })
-    });
-    tables.chain(figures).collect()
+fn of_table(id: &str, kind: &str) -> String {
+    format!("tables/{id}.{kind}")
+}
+
+fn of_figure(id: &str, theme: Theme, kind: &str) -> String {
+    format!("figures/{id}-{}.{kind}", theme.name())
+}
+
+/// The paths of what [`files`] makes of tables and figures with these ids.
+pub fn parts<'a>(
+    tables: impl Iterator<Item = &'a str>,
+    figures: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = String> {
+    let tables = tables.flat_map(|id| ["csv", "tex"].map(|kind| of_table(id, kind)));
+    let themes = |id| [(id, Theme::Light), (id, Theme::Dark)];
+    let figures = figures.flat_map(themes);
+    tables.chain(figures.flat_map(|(id, theme)| ["svg", "png"].map(|kind| of_figure(id, theme, kind))))
 }
 
 /// The document in every format, in this order: `<name>.md`, `<name>.tex`, `<name>.html`, `<name>.json`; for each table
@@ -39,16 +45,16 @@ pub fn files(document: &Checked, name: &str) -> Vec<File> {
         file(format!("{name}.html"), html(document)),
         file(format!("{name}.json"), json(document)),
     ];
-    files.extend(csv(document).into_iter().map(|(id, text)| file(format!("tables/{id}.csv"), text)));
-    files.extend(latex_tables(document).into_iter().map(|(id, text)| file(format!("tables/{id}.tex"), text)));
+    files.extend(csv(document).into_iter().map(|(id, text)| file(of_table(&id, "csv"), text)));
+    files.extend(latex_tables(document).into_iter().map(|(id, text)| file(of_table(&id, "tex"), text)));
     let stamp = document.stamp.as_deref();
     let pictures: Vec<_> =
         document.figures().flat_map(|figure| [(figure, Theme::Light), (figure, Theme::Dark)]).collect();
     // Nearly all of the time goes into the bitmaps.
     files.par_extend(pictures.into_par_iter().flat_map_iter(|(figure, theme)| {
-        let path = format!("figures/{}-{}", figure.id, theme.name());
-        let svg = file(format!("{path}.svg"), figure.chart.svg(stamp, theme));
-        [svg, File { path: format!("{path}.png"), bytes: figure.chart.png(stamp, theme) }]
+        let path = |kind| of_figure(&figure.id, theme, kind);
+        let svg = file(path("svg"), figure.chart.svg(stamp, theme));
+        [svg, File { path: path("png"), bytes: figure.chart.png(stamp, theme) }]
     }));
     files
 }

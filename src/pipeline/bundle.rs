@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::rebuild::stored_seeds;
+use super::rebuild::{absent, stored_seeds};
 use super::record::setting_records;
 use super::tables::BASELINES;
 use super::{BackboneSource, Error, Finished, Folders};
@@ -20,7 +20,6 @@ use crate::run::{
     self, Cell, IMPORTED_STAGE_VERSION, MANIFEST_VERSION, Manifest, Opened, RANKING_STAGE_VERSION,
     RETRIEVAL_STAGE_VERSION, RankingCell, SettingRecord, Stage,
 };
-use crate::seed::Seed;
 
 /// What is packed.
 pub struct Bundle<'a> {
@@ -68,31 +67,30 @@ struct Packed {
 /// and a warning says what is not. If nothing is there of any, if two experiments have one name and are not the same, or something cannot be read.
 pub fn gather(wanted: Bundle<'_>, reporter: &dyn Reporter) -> Result<Gathered, Error> {
     let Bundle { experiments, reports, summary, weights, partial, folders, privacy } = wanted;
-    let (mut all, mut absent) = (Vec::new(), Vec::new());
+    let (mut all, mut lacks) = (Vec::new(), Vec::new());
     for (job, finished) in stored_seeds(experiments, folders, reporter)? {
         let finished = finished?;
-        absent.extend(not_stored(&job.experiment, &finished));
+        lacks.extend(not_stored(&job.experiment, &finished));
         if !finished.is_empty() {
             merge(&mut all, of_experiment(&job.experiment, &finished, folders))?;
         }
     }
-    for folder in reports {
-        let packed = of_report(&folder)?;
-        absent.extend(not_in(&packed));
-        merge(&mut all, packed)?;
-    }
-    for packed in &mut all {
-        let Packed { report, .. } = packed;
+    for Packed { report, cells, .. } in &mut all {
         if !report.is_dir() {
-            absent
-                .push((report.clone(), "no report; `bench report FILE` makes it from the store".to_owned()));
-        } else if of_report(report)?.cells != packed.cells {
+            let what = "no report; `bench report FILE` makes it from the store".to_owned();
+            lacks.push((report.clone(), what));
+        } else if of_report(report)?.cells != *cells {
             let what = "of other cells than are stored now; `bench report FILE` makes it again".to_owned();
-            absent.push((std::mem::take(report), what));
+            lacks.push((std::mem::take(report), what));
         }
     }
-    let lines = absent.iter().map(|(path, what)| format!("{}: {what}", path.display()));
-    if let Some((path, what)) = absent.first().filter(|_| !partial || all.is_empty()) {
+    for folder in reports {
+        let packed = of_report(&folder)?;
+        lacks.extend(not_in(&packed));
+        merge(&mut all, packed)?;
+    }
+    let lines = lacks.iter().map(|(path, what)| format!("{}: {what}", path.display()));
+    if let Some((path, what)) = lacks.first().filter(|_| !partial || all.is_empty()) {
         let mut what = [what.clone()].into_iter().chain(lines.skip(1)).collect::<Vec<String>>().join("\n");
         if !all.is_empty() {
             what.push_str("; or --partial packs what is there");
@@ -167,9 +165,7 @@ fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Vec<u8> {
 /// What is missing of an experiment, with its file.
 fn not_stored(experiment: &Experiment, finished: &[Finished]) -> Option<(PathBuf, String)> {
     let Experiment { name, path, seeds, .. } = experiment;
-    let there = |seed: &&Seed| finished.iter().any(|one| one.retrieval.manifest.seed == seed.get());
-    let missing: Vec<String> = seeds.iter().filter(|seed| !there(seed)).map(Seed::to_string).collect();
-    let what = match missing.as_slice() {
+    let what = match absent(seeds, finished).as_slice() {
         [] => return None,
         all if all.len() == seeds.len() => format!("nothing is stored of {name}"),
         [one] => format!("seed {one} of {name} is not stored"),

@@ -112,12 +112,7 @@ fn write(folder: &Path, document: &Checked, name: &str) -> Result<Vec<PathBuf>, 
     let before = earlier(&folder.join(format!("{name}.json")));
     let files = document::files(document, name).into_iter();
     let files: Vec<_> = files.map(|File { path, bytes }| (folder.join(path), bytes)).collect();
-    atomic::write_all(&files)?;
-    for old in before.into_iter().map(|path| folder.join(path)) {
-        if !files.iter().any(|(path, _)| *path == old) {
-            atomic::remove(&old)?;
-        }
-    }
+    atomic::replace_all(&files, before.into_iter().map(|path| folder.join(path)))?;
     Ok(files.into_iter().map(|(path, _)| path).collect())
 }
 
@@ -125,5 +120,7 @@ fn write(folder: &Path, document: &Checked, name: &str) -> Result<Vec<PathBuf>, 
 fn earlier(json: &Path) -> Vec<String> {
     let text = fs::read_to_string(json).unwrap_or_default();
     let checked = document::read_json(&text).ok().and_then(|read| read.check().ok());
-    checked.map(|document| document::parts(&document)).unwrap_or_default()
+    let Some(document) = checked else { return Vec::new() };
+    let (tables, figures) = (document.tables(), document.figures());
+    document::parts(tables.map(|table| table.id.as_str()), figures.map(|figure| figure.id.as_str())).collect()
 }

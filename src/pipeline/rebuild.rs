@@ -100,6 +100,12 @@ pub(super) fn stored_of(
     Shelves::new(folders, reporter)?.finished(job)
 }
 
+/// Seeds of an experiment that are not among those that were found.
+pub(super) fn absent(seeds: &[Seed], found: &[Finished]) -> Vec<String> {
+    let there = |seed: &&Seed| found.iter().any(|one| one.retrieval.manifest.seed == seed.get());
+    seeds.iter().filter(|seed| !there(seed)).map(Seed::to_string).collect()
+}
+
 /// A stage of the store, and what its manifests say.
 struct Shelf<C> {
     store: Store<C>,
@@ -164,8 +170,7 @@ impl<'a> Shelves<'a> {
                 "{name}: {missing} not here; the stored seeds with its settings are taken"
             )));
         }
-        let there = |seed: &&Seed| found.iter().any(|one| one.retrieval.manifest.seed == seed.get());
-        let absent: Vec<String> = seeds.iter().filter(|seed| !there(seed)).map(Seed::to_string).collect();
+        let absent = absent(seeds, found);
         if !absent.is_empty() {
             self.reporter.emit(Event::Warning(&format!(
                 "{name}: incomplete, for seed{} {} {} not stored; `bench {}` computes what is missing",

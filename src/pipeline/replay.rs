@@ -17,9 +17,6 @@ use crate::run::{CONFIG, Cell, CellKey, Manifest, Opened, RankingCell, SettingRe
 pub use cells::Difference;
 pub use origin::Change;
 
-/// What a [`Change`] of a key is called.
-const KEY: &str = "key";
-
 /// That every file of a cell that is there is what was written: told before hours of work.
 fn verify(cell: &Opened) -> Result<(), Error> {
     for name in cell.manifest().files.keys() {
@@ -107,14 +104,7 @@ impl Replay {
             Self { folder: folder.to_owned(), original, experiment, store, all, changes: Vec::new() };
         let job = prepare(vec![replay.experiment.clone()], &folders.data, reporter).into_iter().next();
         let job = job.ok_or_else(|| replay.refused("no experiment"))?;
-        replay.changes = replay.look(&job)?;
-        let key = replay.changes.iter().find(|change| change.what.starts_with(KEY));
-        if let (Some(given), Some(Change { what, stored, here })) = (overrides.first(), key) {
-            return Err(replay.refused(format!(
-                "{what} is {here} with -S {given}, and {stored} is stored: a replay computes what is stored, and -S may only change what decides \
-                 nothing, such as where a backbone lies"
-            )));
-        }
+        replay.changes = replay.look(&job, overrides)?;
         Ok(replay)
     }
 
@@ -144,8 +134,8 @@ impl Replay {
         Error::Replay { path: self.folder.clone(), what: what.into() }
     }
 
-    /// Hold data and backbone against the stored ones.
-    fn look(&self, job: &Job) -> Result<Vec<Change>, Error> {
+    /// Hold data and backbone against the stored ones, and see that what was changed on purpose decides nothing.
+    fn look(&self, job: &Job, overrides: &[Override]) -> Result<Vec<Change>, Error> {
         match &job.state {
             State::Ready(_) => {}
             State::Waiting(needs) => {
@@ -198,11 +188,15 @@ impl Replay {
                 _ => first,
             };
             if here.as_str() != stored {
-                changes.push(Change {
-                    what: format!("{KEY} of the {stage}, seed {seed}"),
-                    stored: stored.get(..16).unwrap_or(stored).to_owned(),
-                    here: here.short().to_owned(),
-                });
+                let what = format!("key of the {stage}, seed {seed}");
+                let (stored, here) = (stored.get(..16).unwrap_or(stored).to_owned(), here.short().to_owned());
+                if let Some(given) = overrides.first() {
+                    return Err(self.refused(format!(
+                        "{what} is {here} with -S {given}, and {stored} is stored: a replay computes what is stored, and -S may only change \
+                         what decides nothing, such as where a backbone lies"
+                    )));
+                }
+                changes.push(Change { what, stored, here });
             }
         }
         Ok(changes)

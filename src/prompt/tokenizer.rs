@@ -194,11 +194,7 @@ impl Tokenizer {
     /// # Errors
     /// If the tokenizer has no token for a part of the text and no unknown token either.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        match guarded(|| self.inner.encode_fast(text, false)) {
-            Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
-            Ok(Err(problem)) => Err(self.refused(text, problem.to_string())),
-            Err(said) => Err(self.refused(text, said)),
-        }
+        Ok(self.ask(text, || self.inner.encode_fast(text, false))?.get_ids().to_vec())
     }
 
     /// The text of `ids`, as the tokenizer's decoder writes it.
@@ -206,16 +202,12 @@ impl Tokenizer {
     /// # Errors
     /// If the decoder refuses them.
     pub fn decode(&self, ids: &[u32]) -> Result<String, Error> {
-        match guarded(|| self.inner.decode(ids, false)) {
-            Ok(decoded) => decoded.map_err(|problem| self.refused("", problem.to_string())),
-            Err(said) => Err(self.refused("", said)),
-        }
+        self.ask("", || self.inner.decode(ids, false))
     }
 
     /// The ids of `text`, parted at the bytes `seams` (ascending), unless a token crosses one of them.
     pub(super) fn parts(&self, text: &str, seams: &[usize]) -> Result<Option<Parts>, Error> {
-        let encoding = guarded(|| self.inner.encode(text, false)).map_err(|said| self.refused(text, said))?;
-        let encoding = encoding.map_err(|problem| self.refused(text, problem.to_string()))?;
+        let encoding = self.ask(text, || self.inner.encode(text, false))?;
         let (ids, offsets, words) = (encoding.get_ids(), encoding.get_offsets(), encoding.get_word_ids());
         let mut parts = Parts { ids: Vec::with_capacity(seams.len() + 1), between_words: true };
         let mut from = 0;
@@ -238,8 +230,10 @@ impl Tokenizer {
         self.inner.get_vocab(false).into_keys().collect()
     }
 
-    fn refused(&self, text: &str, problem: String) -> Error {
-        Error::Encode { path: self.path.clone(), problem, text: shown(text) }
+    /// What the library answers about `text`; its panics are refusals.
+    fn ask<T>(&self, text: &str, question: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, Error> {
+        let refused = |problem| Error::Encode { path: self.path.clone(), problem, text: shown(text) };
+        guarded(question).map_err(refused)?.map_err(|problem| refused(problem.to_string()))
     }
 
     /// The token before every prompt, if this tokenizer has one.

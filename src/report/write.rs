@@ -1,11 +1,10 @@
 //! Reports on disk.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::sections::{FIGURES, TABLES};
 use super::{Error, Report, SCHEMA, document};
-use crate::document::{Theme, files};
+use crate::document::{files, parts};
 use crate::run::{self, atomic};
 
 const NAME: &str = "report";
@@ -49,25 +48,10 @@ fn write(folder: &Path, report: &Report, mut all: Vec<(PathBuf, Vec<u8>)>) -> Re
     let json = format!("{NAME}.json");
     let written = files(&document, NAME).into_iter().filter(|file| file.path != json);
     all.extend(written.map(|file| (folder.join(file.path), file.bytes)));
-    atomic::write_all(&all)?;
-    let kept: BTreeSet<&Path> = all.iter().map(|(path, _)| path.as_path()).collect();
-    for old in ours().map(|name| folder.join(name)) {
-        if !kept.contains(old.as_path()) {
-            atomic::remove(&old)?;
-        }
-    }
+    // Every file that a report may have below `tables/` and `figures/`.
+    let ours = parts(TABLES.into_iter(), FIGURES.into_iter());
+    atomic::replace_all(&all, ours.map(|name| folder.join(name)))?;
     Ok(WRITTEN.map(|name| folder.join(name)))
-}
-
-/// Every file that a report may have below `tables/` and `figures/`.
-fn ours() -> impl Iterator<Item = String> {
-    let tables = TABLES.into_iter().flat_map(|id| ["csv", "tex"].map(|kind| format!("tables/{id}.{kind}")));
-    let themes = || [Theme::Light, Theme::Dark].into_iter();
-    let figures = FIGURES.into_iter().flat_map(move |id| {
-        themes()
-            .flat_map(move |theme| ["svg", "png"].map(|kind| format!("figures/{id}-{}.{kind}", theme.name())))
-    });
-    tables.chain(figures)
 }
 
 /// Read a `results.json`. Unknown fields are ignored; another schema is refused.

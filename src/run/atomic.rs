@@ -3,6 +3,7 @@
 //! A file is written beside its place under a temporary name, flushed to the disk, renamed over its place, and the
 //! folder is flushed too. A crash or a full disk leaves the old file as it was.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,20 @@ pub fn write_all(files: &[(PathBuf, Vec<u8>)]) -> Result<(), Error> {
         if same { Ok(()) } else { place(path, |file| file.write_all(bytes)) }
     })?;
     folders.iter().try_for_each(|folder| sync_dir(folder).map_err(|source| Error::write(folder, source)))
+}
+
+/// The same in the place of earlier files: those that are not written again are removed.
+///
+/// # Errors
+/// As [`write_all`] and [`remove`].
+pub fn replace_all(
+    files: &[(PathBuf, Vec<u8>)],
+    earlier: impl Iterator<Item = PathBuf>,
+) -> Result<(), Error> {
+    write_all(files)?;
+    let written: BTreeSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
+    let mut gone = earlier.filter(|path| !written.contains(path.as_path()));
+    gone.try_for_each(|path| remove(&path))
 }
 
 /// Remove a file, if it is there, and its folder if that is empty then.

@@ -5,17 +5,10 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use bench::cuda::{Error, Machine, SOURCE, Shape};
+use bench::cuda::{Error, Machine, SOURCE, Shape, kernel_names};
 use libloading::Library;
 
 type Emulate = unsafe extern "C" fn(*const c_char, *const u32, *const u32, *mut *mut c_void) -> c_int;
-
-/// The names of the kernels.
-pub fn names() -> Vec<&'static str> {
-    const HEAD: &str = "extern \"C\" __global__ void ";
-    let name = |text: &'static str| text.split('(').next().unwrap();
-    SOURCE.split(HEAD).skip(1).map(name).collect()
-}
 
 /// What is built once for all tests.
 static BUILT: OnceLock<Option<(Library, tempfile::TempDir)>> = OnceLock::new();
@@ -26,7 +19,7 @@ fn build() -> Option<(Library, tempfile::TempDir)> {
     let folder = tempfile::tempdir().unwrap();
     let mut text = format!("{}\n{SOURCE}\n", include_str!("emulator.h"));
     text.push_str("extern \"C\" int emulate(const char *name, const unsigned *grid, const unsigned *block, void **arguments) {\n");
-    for name in names() {
+    for name in kernel_names() {
         text.push_str(&format!(
             "    if (!strcmp(name, \"{name}\")) return launch({name}, grid, block, arguments), 0;\n"
         ));

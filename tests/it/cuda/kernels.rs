@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use bench::cuda::{Array, Classes, ClassesRoom, Kernels, Machine, Matrix, Start, Walk};
+use bench::cuda::{Array, Classes, ClassesRoom, Kernels, Machine, Matrix, Start, Walk, kernel_names};
 use bench::data::ItemId;
 use bench::experiment::HistoryMask;
 use bench::nn::adamw::{self, AdamW};
@@ -15,7 +15,6 @@ use bench::retrieve::catalogue::{self, Scorer, masked};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::emulator::names;
 use super::machines;
 
 struct Case {
@@ -70,7 +69,7 @@ fn same(found: &Array<f32>, expected: &[f32], what: &str) {
 #[test]
 fn every_kernel_has_a_function_here() {
     let source = include_str!("../../../src/cuda/kernels.rs");
-    let names = names();
+    let names: Vec<&str> = kernel_names().collect();
     assert_eq!(names.len(), 24, "{names:?}");
     for name in names {
         assert!(source.contains(&format!("\"{name}\"")), "{name}");

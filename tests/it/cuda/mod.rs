@@ -6,7 +6,7 @@ mod training;
 
 use std::sync::Arc;
 
-use bench::cuda::{Absent, Device, Error, Machine, SOURCE, devices, ptx};
+use bench::cuda::{Absent, Device, Error, Machine, SOURCE, devices, kernel_names, ptx};
 use bench::run::sha256_hex;
 
 /// What there is to run kernels on: the emulator, and a device.
@@ -30,7 +30,7 @@ fn the_ptx_in_the_program_is_that_of_the_sources_and_has_every_kernel() {
         ptx.contains("\n.version 8.0\n.target sm_80\n"),
         "what drivers from 525 on and devices from 8.0 on take"
     );
-    for name in emulator::names() {
+    for name in kernel_names() {
         assert!(ptx.contains(&format!(".entry {name}(")), "{name}");
     }
     // A contracted product would have other bits than the CPU's.

@@ -9,7 +9,7 @@ use bench::experiment::HistoryMask;
 use bench::retrieve::lru::LruRec;
 use bench::retrieve::lru::forward::Masks;
 use bench::retrieve::lru::train::Trainer;
-use bench::retrieve::{Query, Retriever};
+use bench::retrieve::Query;
 use bench::run::peak_memory_bytes;
 use bench::seed::Seed;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub fn child(name: &str, _folder: &Path) {
         Query { histories: &input.histories, targets: &input.targets, k: 20, mask: HistoryMask::Window };
     let evaluations = (0..3).map(|_| {
         let began = Instant::now();
-        black_box(trainer.give_back().expect("the weights").retrieve(&query).expect("candidates"));
+        black_box(trainer.retrieve(&query).expect("candidates"));
         began.elapsed().as_secs_f64()
     });
     let measured = Measured {

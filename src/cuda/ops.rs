@@ -1,5 +1,6 @@
 //! The operations of the retriever on a device.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -60,12 +61,12 @@ impl ops::Ops for Ops {
         Array::new(self.kernels.machine())
     }
 
-    fn part<'a>(&self, floats: &'a Array<f32>, range: Range<usize>) -> Slice<'a, f32> {
-        floats.part(range)
-    }
-
     fn all<'a>(&self, floats: &'a Array<f32>) -> Slice<'a, f32> {
         floats.all()
+    }
+
+    fn within<'a>(&self, part: Self::Part<'a>, range: Range<usize>) -> Self::Part<'a> {
+        part.part(range)
     }
 
     fn room(&mut self, floats: &mut Array<f32>, len: usize) -> Result<(), Error> {
@@ -84,9 +85,8 @@ impl ops::Ops for Ops {
         ids.set(values)
     }
 
-    fn get(&mut self, part: Slice<'_, f32>, values: &mut [f32]) -> Result<(), Error> {
-        values.copy_from_slice(&part.get()?);
-        Ok(())
+    fn read<'a>(&mut self, part: Self::Part<'a>) -> Result<Cow<'a, [f32]>, Error> {
+        Ok(Cow::Owned(part.get()?))
     }
 
     fn copy(
@@ -117,8 +117,7 @@ impl ops::Ops for Ops {
         d: usize,
         (floats, range): (&mut Array<f32>, Range<usize>),
     ) -> Result<(), Error> {
-        let Lists { tokens, offsets, positions } = lists;
-        let lists = (tokens.all(), offsets.all(), positions.all());
+        let lists = (lists.ids.all(), lists.offsets.all(), lists.rows.all());
         self.kernels.scatter_rows(rows, lists, d, floats.part_mut(range))
     }
 
@@ -262,7 +261,7 @@ impl ops::Ops for Ops {
 
     fn cross_entropy(
         &mut self,
-        inputs: Classes<'_, Slice<'_, f32>, Array<u32>>,
+        inputs: Classes<'_, Slice<'_, f32>, Slice<'_, f32>, Array<u32>>,
         d_hidden: &mut Array<f32>,
         (floats, d_weight, d_bias): (&mut Array<f32>, Range<usize>, Range<usize>),
     ) -> Result<f64, Error> {

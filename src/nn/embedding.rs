@@ -2,8 +2,8 @@
 
 use super::parallel::{self, Shared};
 
-/// Rows of a task.
-const ROWS: usize = 64;
+/// Ids of a task.
+const IDS: usize = 64;
 
 /// `d_table[ids[i]] += d_rows[i]`, the rows of one id in their order, whatever the number of threads.
 ///
@@ -21,25 +21,58 @@ pub fn scatter_add(d: usize, ids: &[u32], d_rows: &[f32], d_table: &mut [f32]) {
     );
     let v = d_table.len() / d;
     assert!(ids.iter().all(|&id| (id as usize) < v), "an id is not below {v}");
+    scatter(d, &lists(ids), d_rows, d_table);
+}
+
+/// The rows of each id: those of `ids[t]` are `rows[offsets[t]..offsets[t + 1]]`, ascending.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lists<I> {
+    /// Each id once, ascending.
+    pub ids: I,
+    /// Where its rows begin, and the end.
+    pub offsets: I,
+    /// All rows.
+    pub rows: I,
+}
+
+/// The rows of each id of a batch.
+#[must_use]
+pub fn lists(ids: &[u32]) -> Lists<Vec<u32>> {
     let mut order: Vec<(u32, u32)> = ids.iter().zip(0..).map(|(id, row)| (*id, row)).collect();
     order.sort_unstable();
-    let d_table = Shared::new(d_table);
-    // A task has the ids whose first row is among its own; it follows the last of them as far as it goes.
-    parallel::each(order.len().div_ceil(ROWS), |task| {
-        let from = task * ROWS;
-        let mut at = from;
-        while at > 0 && at < order.len() && order[at].0 == order[at - 1].0 {
-            at += 1;
+    let mut lists = Lists { ids: Vec::new(), offsets: Vec::new(), rows: Vec::with_capacity(ids.len()) };
+    for (at, (id, row)) in order.into_iter().enumerate() {
+        if lists.ids.last() != Some(&id) {
+            lists.ids.push(id);
+            lists.offsets.push(at as u32);
         }
-        let end = (from + ROWS).min(order.len());
-        while at < order.len() && (at < end || order[at].0 == order[at - 1].0) {
-            let (id, row) = order[at];
-            // SAFETY: every id belongs to one task.
-            let to = unsafe { d_table.part(id as usize * d, d) };
-            for (sum, x) in to.iter_mut().zip(&d_rows[row as usize * d..][..d]) {
-                *sum += x;
+        lists.rows.push(row);
+    }
+    lists.offsets.push(ids.len() as u32);
+    lists
+}
+
+/// [`scatter_add`] where the rows of each id are known.
+///
+/// # Panics
+/// When the lists are not those of [`lists`] for these rows, or an id is not below v (a programming error of this crate).
+pub fn scatter(d: usize, lists: &Lists<Vec<u32>>, d_rows: &[f32], d_table: &mut [f32]) {
+    let Lists { ids, offsets, rows } = lists;
+    assert!(ids.windows(2).all(|two| two[0] < two[1]) && offsets.len() == ids.len() + 1, "lists of ids");
+    assert!(
+        ids.last().is_none_or(|last| (*last as usize + 1) * d <= d_table.len()),
+        "an id is not in the table"
+    );
+    let d_table = Shared::new(d_table);
+    parallel::each(ids.len().div_ceil(IDS), |task| {
+        for t in task * IDS..ids.len().min((task + 1) * IDS) {
+            // SAFETY: every id is there once, so its row of the table belongs to one task.
+            let to = unsafe { d_table.part(ids[t] as usize * d, d) };
+            for &row in &rows[offsets[t] as usize..offsets[t + 1] as usize] {
+                for (sum, x) in to.iter_mut().zip(&d_rows[row as usize * d..][..d]) {
+                    *sum += x;
+                }
             }
-            at += 1;
         }
     });
 }

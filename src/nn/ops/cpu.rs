@@ -1,5 +1,6 @@
 //! The operations on this machine's processor.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::ops::Range;
 
@@ -9,7 +10,7 @@ use crate::nn::aligned::Buffer;
 use crate::nn::cross_entropy::{self, Inputs};
 use crate::nn::dropout::Dropout;
 use crate::nn::gemm::{self, Left};
-use crate::nn::{gelu, norm, scan};
+use crate::nn::{embedding, gelu, norm, scan};
 
 /// Scratch memory of the operations, kept between calls.
 #[derive(Default)]
@@ -48,12 +49,12 @@ impl Ops for Cpu {
         Vec::new()
     }
 
-    fn part<'a>(&self, floats: &'a Buffer, range: Range<usize>) -> &'a [f32] {
-        &floats[range]
-    }
-
     fn all<'a>(&self, floats: &'a Buffer) -> &'a [f32] {
         floats
+    }
+
+    fn within<'a>(&self, part: Self::Part<'a>, range: Range<usize>) -> Self::Part<'a> {
+        &part[range]
     }
 
     fn room(&mut self, floats: &mut Buffer, len: usize) -> Result<(), Infallible> {
@@ -77,9 +78,8 @@ impl Ops for Cpu {
         Ok(())
     }
 
-    fn get(&mut self, part: &[f32], values: &mut [f32]) -> Result<(), Infallible> {
-        values.copy_from_slice(part);
-        Ok(())
+    fn read<'a>(&mut self, part: Self::Part<'a>) -> Result<Cow<'a, [f32]>, Infallible> {
+        Ok(Cow::Borrowed(part))
     }
 
     fn copy(&mut self, from: &[f32], (floats, range): (&mut Buffer, Range<usize>)) -> Result<(), Infallible> {
@@ -108,15 +108,7 @@ impl Ops for Cpu {
         d: usize,
         (floats, range): (&mut Buffer, Range<usize>),
     ) -> Result<(), Infallible> {
-        let table = &mut floats[range];
-        for (token, ends) in lists.tokens.iter().zip(lists.offsets.windows(2)) {
-            let to = &mut table[*token as usize * d..][..d];
-            for &position in &lists.positions[ends[0] as usize..ends[1] as usize] {
-                for (to, x) in to.iter_mut().zip(&rows[position as usize * d..][..d]) {
-                    *to += x;
-                }
-            }
-        }
+        embedding::scatter(d, lists, rows, &mut floats[range]);
         Ok(())
     }
 
@@ -275,7 +267,7 @@ impl Ops for Cpu {
 
     fn cross_entropy(
         &mut self,
-        inputs: Classes<'_, &[f32], Vec<u32>>,
+        inputs: Classes<'_, &[f32], &[f32], Vec<u32>>,
         d_hidden: &mut Buffer,
         (floats, d_weight, d_bias): (&mut Buffer, Range<usize>, Range<usize>),
     ) -> Result<f64, Infallible> {

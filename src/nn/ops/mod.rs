@@ -8,12 +8,14 @@
 
 mod cpu;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub use cpu::Cpu;
 
 use super::adamw::Constants;
 use super::dropout::Dropout;
+pub use super::embedding::Lists;
 
 /// What a layer norm leaves for the backward pass.
 #[derive(Debug, Default)]
@@ -42,24 +44,13 @@ pub enum Start {
     Sum,
 }
 
-/// Which rows of a table are added to, and what: the positions of token `tokens[t]` are `positions[offsets[t]..offsets[t + 1]]`, ascending.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lists<I> {
-    /// Each token once.
-    pub tokens: I,
-    /// Where its positions begin, and the end.
-    pub offsets: I,
-    /// All positions.
-    pub positions: I,
-}
-
 /// A linear layer with a softmax cross-entropy. `# Shapes: hidden (m, d), weight (v, d), bias (v), labels (m)`
 #[derive(Clone, Copy)]
-pub struct Classes<'a, P, I> {
+pub struct Classes<'a, H, P, I> {
     /// d.
     pub width: usize,
     /// H.
-    pub hidden: P,
+    pub hidden: H,
     /// E.
     pub weight: P,
     /// The output bias.
@@ -85,10 +76,10 @@ pub trait Ops {
     fn floats(&self) -> Self::Floats;
     /// An empty array.
     fn ids(&self) -> Self::Ids;
-    /// To read a part of an array.
-    fn part<'a>(&self, floats: &'a Self::Floats, range: Range<usize>) -> Self::Part<'a>;
-    /// To read all of it.
+    /// To read all of an array.
     fn all<'a>(&self, floats: &'a Self::Floats) -> Self::Part<'a>;
+    /// A part of a part.
+    fn within<'a>(&self, part: Self::Part<'a>, range: Range<usize>) -> Self::Part<'a>;
     /// Make it so long, with whatever is in it.
     ///
     /// # Errors
@@ -109,11 +100,11 @@ pub trait Ops {
     /// # Errors
     /// As [`Ops::room`].
     fn set_ids(&mut self, ids: &mut Self::Ids, values: &[u32]) -> Result<(), Self::Error>;
-    /// The values of a part, copied to `values`, which has its length.
+    /// The values of a part: as they lie there, or a copy.
     ///
     /// # Errors
     /// As [`Ops::room`].
-    fn get(&mut self, part: Self::Part<'_>, values: &mut [f32]) -> Result<(), Self::Error>;
+    fn read<'a>(&mut self, part: Self::Part<'a>) -> Result<Cow<'a, [f32]>, Self::Error>;
 
     /// Copy a part to a range of another array. `# Shapes: both of one length`
     ///
@@ -137,7 +128,7 @@ pub trait Ops {
         out: &mut Self::Floats,
     ) -> Result<(), Self::Error>;
 
-    /// The rows of `rows` added to those of a table that their tokens name, in the order of the positions. `# Shapes: rows (m, d)`
+    /// The rows of `rows` added to those of a table that their ids name, in their order: [`embedding::scatter`](super::embedding::scatter). `# Shapes: rows (m, d)`
     ///
     /// # Errors
     /// As [`Ops::room`].
@@ -301,7 +292,7 @@ pub trait Ops {
     /// As [`Ops::room`].
     fn cross_entropy(
         &mut self,
-        inputs: Classes<'_, Self::Part<'_>, Self::Ids>,
+        inputs: Classes<'_, Self::Part<'_>, Self::Part<'_>, Self::Ids>,
         d_hidden: &mut Self::Floats,
         d_layer: (&mut Self::Floats, Range<usize>, Range<usize>),
     ) -> Result<f64, Self::Error>;

@@ -86,9 +86,9 @@ impl<O: Ops> View<'_, O> {
     }
 }
 
-struct Layer<'a, O: Ops> {
+struct Layer<'a, 'v, O: Ops> {
     shape: Shape,
-    view: &'a View<'a, O>,
+    view: &'a View<'v, O>,
     plan: &'a BlockPlan,
     turned: &'a Turned<O>,
     x: &'a O::Floats,
@@ -98,7 +98,7 @@ struct Layer<'a, O: Ops> {
     m: usize,
 }
 
-impl<O: Ops> Layer<'_, O> {
+impl<O: Ops> Layer<'_, '_, O> {
     /// From `scratch.d_out`, the gradient of this block's output, to that of its input, in the same place.
     fn backward(
         &self,

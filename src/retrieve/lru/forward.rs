@@ -35,14 +35,13 @@ impl<O: Ops> Turned<O> {
         ops: &mut O,
         shape: Shape,
         plan: &BlockPlan,
-        weights: &O::Floats,
+        weights: O::Part<'_>,
     ) -> Result<(), O::Error> {
         let Shape { hidden: d, state: c, .. } = shape;
-        let (real, imag) =
-            (ops.part(weights, plan.out_real.clone()), ops.part(weights, plan.out_imag.clone()));
+        let part = |range: &Range<usize>| ops.within(weights, range.clone());
+        let (real, imag, logs) = (part(&plan.out_real), part(&plan.out_imag), part(&plan.logs));
         ops.pair(d, real, imag, &mut self.out)?;
-        let mut logs = vec![0f32; 3 * c];
-        ops.get(ops.part(weights, plan.logs.clone()), &mut logs)?;
+        let logs = ops.read(logs)?;
         let mut coefficients = vec![0f32; 3 * c];
         for channel in 0..c {
             // Rounded to f32 where the reference rounds: an angle's rounding error grows with every step of the recurrence,
@@ -163,7 +162,7 @@ impl Masks {
 pub struct View<'a, O: Ops> {
     pub shape: Shape,
     pub plan: &'a LruPlan,
-    pub weights: &'a O::Floats,
+    pub weights: O::Part<'a>,
     pub turned: &'a [Turned<O>],
 }
 
@@ -176,7 +175,7 @@ pub enum Wanted {
     Last,
 }
 
-impl<O: Ops> View<'_, O> {
+impl<'a, O: Ops> View<'a, O> {
     /// Run the model; the hidden states are in the last block's `out`.
     ///
     /// `# Shapes: out (m, d), or (sequences, d) with Wanted::Last`
@@ -219,11 +218,11 @@ impl<O: Ops> View<'_, O> {
         Ok(())
     }
 
-    pub(super) fn part(&self, ops: &O, range: &Range<usize>) -> O::Part<'_> {
-        ops.part(self.weights, range.clone())
+    pub(super) fn part(&self, ops: &O, range: &Range<usize>) -> O::Part<'a> {
+        ops.within(self.weights, range.clone())
     }
 
-    fn affine(&self, ops: &O, plan: &(Range<usize>, Range<usize>)) -> (O::Part<'_>, O::Part<'_>) {
+    fn affine(&self, ops: &O, plan: &(Range<usize>, Range<usize>)) -> (O::Part<'a>, O::Part<'a>) {
         (self.part(ops, &plan.0), self.part(ops, &plan.1))
     }
 

@@ -22,13 +22,17 @@ use crate::seed::Seed;
 
 /// A model: its sizes, its weights, and what is made of them.
 pub struct LruRec {
-    shape: Shape,
-    plan: LruPlan,
+    frame: Frame,
     /// The weights, named as the reference names them.
     pub params: Params,
-    /// The same where the operations find them, and what is made of them.
-    weights: Buffer,
     turned: Vec<Turned<Cpu>>,
+}
+
+/// What a model is without its weights.
+#[derive(Clone)]
+struct Frame {
+    shape: Shape,
+    plan: LruPlan,
     max_len: usize,
 }
 
@@ -46,9 +50,12 @@ impl LruRec {
             blocks: spec.blocks,
         };
         let (slots, plan) = lay_out(shape);
-        let turned = (0..shape.blocks).map(|_| Turned::new(&Cpu::default())).collect();
-        let (params, weights) = (Params::zeros(slots)?, Buffer::default());
-        let mut model = Self { shape, plan, params, weights, turned, max_len: spec.max_len };
+        Self::of(Frame { shape, plan, max_len: spec.max_len }, Params::zeros(slots)?)
+    }
+
+    fn of(frame: Frame, params: Params) -> Result<Self, params::Error> {
+        let turned = (0..frame.shape.blocks).map(|_| Turned::new(&Cpu::default())).collect();
+        let mut model = Self { frame, params, turned };
         model.refresh();
         Ok(model)
     }
@@ -82,25 +89,39 @@ impl LruRec {
 
     /// Make anew what is made of the weights; call after they have changed.
     pub fn refresh(&mut self) {
-        let Self { shape, plan, params, weights, turned, .. } = self;
-        let mut ops = Cpu::default();
-        params.flat.read(|flat| weights.reset(flat.len()).copy_from_slice(flat));
-        for (block, turned) in plan.blocks.iter().zip(turned) {
-            let Ok(()) = turned.update(&mut ops, *shape, block, weights);
-        }
+        let Self { frame, params, turned } = self;
+        let Ok(()) = params.flat.read(|weights| frame.update(&mut Cpu::default(), weights, turned));
     }
 
-    /// The model as it is.
-    #[must_use]
-    pub fn view(&self) -> View<'_, Cpu> {
-        View { shape: self.shape, plan: &self.plan, weights: &self.weights, turned: &self.turned }
+    /// Run `f` on the model as it is.
+    pub fn view<R>(&self, f: impl FnOnce(View<'_, Cpu>) -> R) -> R {
+        self.params.flat.read(|weights| f(self.frame.view(weights, &self.turned)))
     }
 
     /// The state after the last item of each history. `# Shapes: (users, d)`
     #[must_use]
     pub fn encode(&self, histories: &[Vec<ItemId>]) -> Buffer {
-        let Ok(states) = encode(&mut Cpu::default(), &self.view(), histories, self.max_len);
+        let max_len = self.frame.max_len;
+        let Ok(states) = self.view(|view| encode(&mut Cpu::default(), &view, histories, max_len));
         states
+    }
+}
+
+impl Frame {
+    /// A model of this frame at one moment.
+    fn view<'a, O: Ops>(&'a self, weights: O::Part<'a>, turned: &'a [Turned<O>]) -> View<'a, O> {
+        View { shape: self.shape, plan: &self.plan, weights, turned }
+    }
+
+    /// Make anew what is made of weights.
+    fn update<O: Ops>(
+        &self,
+        ops: &mut O,
+        weights: O::Part<'_>,
+        turned: &mut [Turned<O>],
+    ) -> Result<(), O::Error> {
+        let mut blocks = self.plan.blocks.iter().zip(turned);
+        blocks.try_for_each(|(block, turned)| turned.update(ops, self.shape, block, weights))
     }
 }
 
@@ -171,6 +192,6 @@ fn init_ring(logs: &mut [f32], (r_min, r_max): (f64, f64), rng: &mut rand_pcg::P
 
 impl Retriever for LruRec {
     fn retrieve(&self, query: &Query<'_>) -> Result<Retrieved, Error> {
-        retrieve(&mut Cpu::default(), &self.view(), query, self.max_len)
+        self.view(|view| retrieve(&mut Cpu::default(), &view, query, self.frame.max_len))
     }
 }

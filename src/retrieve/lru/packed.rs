@@ -1,7 +1,8 @@
 //! Sequences of different lengths laid end to end: no padding is ever computed.
 
 use crate::data::ItemId;
-use crate::nn::ops::{Lists, Ops};
+use crate::nn::embedding::{Lists, lists};
+use crate::nn::ops::Ops;
 use crate::nn::scan;
 
 /// Packed sequences. `# Shapes: tokens, labels (m); starts (sequences + 1)`
@@ -81,7 +82,7 @@ impl<I> Batch<I> {
     /// With nothing in it.
     pub fn new<O: Ops<Ids = I>>(ops: &O) -> Self {
         let ids = || ops.ids();
-        let lists = Lists { tokens: ids(), offsets: ids(), positions: ids() };
+        let lists = Lists { ids: ids(), offsets: ids(), rows: ids() };
         Self {
             rows: 0,
             sequences: 0,
@@ -113,26 +114,10 @@ impl<I> Batch<I> {
         let groups: Vec<u32> = groups.chain([self.sequences as u32]).collect();
         ops.set_ids(&mut self.groups, &groups)?;
         let lists = lists(tokens);
-        ops.set_ids(&mut self.lists.tokens, &lists.tokens)?;
+        ops.set_ids(&mut self.lists.ids, &lists.ids)?;
         ops.set_ids(&mut self.lists.offsets, &lists.offsets)?;
-        ops.set_ids(&mut self.lists.positions, &lists.positions)
+        ops.set_ids(&mut self.lists.rows, &lists.rows)
     }
-}
-
-/// The positions of each token, ascending.
-fn lists(tokens: &[u32]) -> Lists<Vec<u32>> {
-    let mut positions: Vec<u32> = (0..tokens.len() as u32).collect();
-    positions.sort_by_key(|position| tokens[*position as usize]);
-    let mut found = Lists { tokens: Vec::new(), offsets: Vec::new(), positions };
-    for (at, position) in found.positions.iter().enumerate() {
-        let token = tokens[*position as usize];
-        if found.tokens.last() != Some(&token) {
-            found.tokens.push(token);
-            found.offsets.push(at as u32);
-        }
-    }
-    found.offsets.push(tokens.len() as u32);
-    found
 }
 
 /// The training windows of a set of sequences: `(sequence, first item, one past the last)`.

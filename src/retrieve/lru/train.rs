@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::LruRec;
 use super::backward::Scratch;
-use super::forward::{Masks, State, Turned, View};
+use super::forward::{Masks, State, Turned};
 use super::packed::{Batch, Packed, windows};
+use super::{Frame, LruRec};
 use crate::checkpoint::Checkpoints;
 use crate::data::{Part, Split};
 use crate::eval;
@@ -19,7 +19,7 @@ use crate::experiment::{Averaging, HistoryMask, LruSpec, SelectMetric, WindowRem
 use crate::nn::adamw::{self, AdamW};
 use crate::nn::init::permutation;
 use crate::nn::ops::{Cpu, Ops};
-use crate::nn::params::Flat;
+use crate::nn::params::{self, Flat, Params};
 use crate::retrieve::catalogue::Walks;
 use crate::retrieve::{Error, Query, Retrieved};
 use crate::seed::Seed;
@@ -84,8 +84,9 @@ pub struct Trained {
 
 /// Everything that one training step touches.
 pub struct Trainer<O: Ops = Cpu> {
-    /// The model in training, with the weights that it began with or was given by [`Trainer::give_back`].
-    pub model: LruRec,
+    frame: Frame,
+    /// Names and places of the weights.
+    slots: params::Plan,
     ops: O,
     adam: AdamW,
     max_grad_norm: f64,
@@ -119,7 +120,8 @@ where
     /// # Errors
     /// If the device fails, as all functions here.
     pub fn on(mut ops: O, model: LruRec, spec: &LruSpec) -> Result<Self, Error> {
-        let (len, blocks) = (model.plan.len, model.shape.blocks);
+        let LruRec { frame, params: Params { plan: slots, flat }, .. } = model;
+        let (len, blocks) = (frame.plan.len, frame.shape.blocks);
         let adam = AdamW {
             learning_rate: spec.learning_rate,
             weight_decay: spec.effective_weight_decay(),
@@ -128,13 +130,13 @@ where
             epsilon: spec.adam_epsilon,
         };
         let mut weights = ops.floats();
-        ops.set(&mut weights, &model.weights)?;
+        flat.read(|flat| ops.set(&mut weights, flat))?;
         let (mut gradient, mut moments) = (ops.floats(), (ops.floats(), ops.floats()));
         for zeros in [&mut gradient, &mut moments.0, &mut moments.1] {
             ops.zeros(zeros, len)?;
         }
         let mut trainer = Self {
-            decayed: model.params.plan.decayed(),
+            decayed: slots.decayed(),
             weights,
             turned: (0..blocks).map(|_| Turned::new(&ops)).collect(),
             gradient,
@@ -142,7 +144,8 @@ where
             batch: Batch::new(&ops),
             state: State::new(&ops, blocks),
             scratch: Scratch::new(&ops),
-            model,
+            frame,
+            slots,
             ops,
             adam,
             max_grad_norm: spec.max_grad_norm,
@@ -153,11 +156,8 @@ where
     }
 
     fn refresh(&mut self) -> Result<(), Error> {
-        let Self { model, ops, weights, turned, .. } = self;
-        for (block, turned) in model.plan.blocks.iter().zip(turned) {
-            turned.update(ops, model.shape, block, weights)?;
-        }
-        Ok(())
+        let Self { frame, ops, weights, turned, .. } = self;
+        Ok(frame.update(ops, ops.all(weights), turned)?)
     }
 
     /// Loss and gradients of a batch, without a step. The gradients are laid out as the weights.
@@ -165,9 +165,9 @@ where
     /// # Errors
     /// As [`Trainer::on`].
     pub fn gradients(&mut self, packed: &Packed, masks: Masks) -> Result<f64, Error> {
-        let Self { model, ops, weights, turned, gradient, batch, state, scratch, .. } = self;
+        let Self { frame, ops, weights, turned, gradient, batch, state, scratch, .. } = self;
         batch.fill(ops, packed)?;
-        let view = View { shape: model.shape, plan: &model.plan, weights, turned };
+        let view = frame.view(ops.all(weights), turned);
         Ok(view.loss_and_gradients(ops, batch, masks, (state, scratch), gradient)?)
     }
 
@@ -176,10 +176,8 @@ where
     /// # Errors
     /// As [`Trainer::on`].
     pub fn gradient(&mut self) -> Result<Flat, Error> {
-        let Self { ops, gradient, model, .. } = self;
-        let flat = Flat::zeros(model.plan.len)?;
-        flat.write(|values| ops.get(ops.all(gradient), values))??;
-        Ok(flat)
+        let Self { ops, gradient, .. } = self;
+        Ok(flat(&ops.read(ops.all(gradient))?)?)
     }
 
     /// The activations of the last batch.
@@ -214,21 +212,30 @@ where
     /// # Errors
     /// [`Error::TooFewItems`]; as [`Trainer::on`].
     pub fn retrieve(&mut self, query: &Query<'_>) -> Result<Retrieved, Error> {
-        let Self { model, ops, weights, turned, .. } = self;
-        let view = View { shape: model.shape, plan: &model.plan, weights, turned };
-        super::retrieve(ops, &view, query, model.max_len)
+        let Self { frame, ops, weights, turned, .. } = self;
+        let view = frame.view(ops.all(weights), turned);
+        super::retrieve(ops, &view, query, frame.max_len)
     }
 
     /// The model with the weights as they are now.
     ///
     /// # Errors
     /// As [`Trainer::on`].
-    pub fn give_back(&mut self) -> Result<&LruRec, Error> {
-        let Self { ops, weights, model, .. } = self;
-        model.params.flat.write(|values| ops.get(ops.all(weights), values))??;
-        model.refresh();
-        Ok(model)
+    pub fn give_back(&mut self) -> Result<LruRec, Error> {
+        let Self { frame, slots, ops, weights, .. } = self;
+        model(frame, slots, &ops.read(ops.all(weights))?)
     }
+}
+
+/// A model with these weights.
+fn model(frame: &Frame, slots: &params::Plan, weights: &[f32]) -> Result<LruRec, Error> {
+    Ok(LruRec::of(frame.clone(), Params { plan: slots.clone(), flat: flat(weights)? })?)
+}
+
+fn flat(values: &[f32]) -> Result<Flat, params::Error> {
+    let flat = Flat::zeros(values.len())?;
+    flat.write(|to| to.copy_from_slice(values))?;
+    Ok(flat)
 }
 
 /// Train on the training part of `split`; the model with the best validation metric comes back.
@@ -320,9 +327,7 @@ where
     if losses.1 > 0 {
         watch.validate(&mut trainer, step, Some(losses.0 / f64::from(losses.1)))?;
     }
-    let mut model = trainer.model;
-    model.params.flat.write(|weights| weights.copy_from_slice(&watch.best_weights))?;
-    model.refresh();
+    let model = model(&trainer.frame, &trainer.slots, &watch.best_weights)?;
     let Watch { curve, best: Best { metric, step: best_step, .. }, .. } = watch;
     options.reporter.emit(Event::Finished {
         summary: &format!("{step} steps, best {} {metric:.4} at step {best_step}", spec.select_by),
@@ -428,9 +433,10 @@ impl<'a> Watch<'a> {
         };
         if metric > self.best.metric {
             self.best = Best { metric, step, without_better: 0 };
-            let Trainer { ops, weights, model, .. } = trainer;
-            self.best_weights.resize(model.plan.len, 0.0);
-            ops.get(ops.all(weights), &mut self.best_weights)?;
+            let Trainer { ops, weights, .. } = trainer;
+            let weights = ops.read(ops.all(weights))?;
+            self.best_weights.clear();
+            self.best_weights.extend_from_slice(&weights);
         } else {
             self.best.without_better += 1;
         }

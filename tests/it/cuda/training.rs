@@ -52,7 +52,7 @@ fn steps_of_training_have_the_losses_and_weights_of_the_cpu() {
             let (expected, found) = (cpu.step(&packed, masks).unwrap(), device.step(&packed, masks).unwrap());
             assert_eq!(found.to_bits(), expected.to_bits(), "step {step}: {found} is not {expected}");
         }
-        assert!(bits(device.give_back().unwrap()) == bits(cpu.give_back().unwrap()), "the weights differ");
+        assert!(bits(&device.give_back().unwrap()) == bits(&cpu.give_back().unwrap()), "the weights differ");
     }
 }
 

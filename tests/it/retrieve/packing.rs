@@ -157,7 +157,7 @@ fn encoding_gives_the_last_rows_of_the_full_forward_pass_whatever_is_encoded_wit
         packed.clear();
         packed.push_history(history, spec.max_len);
         let Ok(()) = batch.fill(&mut ops, &packed);
-        let Ok(()) = model.view().forward(&mut ops, &batch, still(), Wanted::Every, &mut state);
+        let Ok(()) = model.view(|view| view.forward(&mut ops, &batch, still(), Wanted::Every, &mut state));
         let out = &state.blocks[1].out;
         assert_eq!(bits(&found[user * d..][..d]), bits(&out[out.len() - d..]), "user {user}");
     }

@@ -112,7 +112,7 @@ fn what_comes_back_are_the_weights_of_the_best_step() {
         }
     }
     assert!(trained.best_step > 0);
-    assert!(weights(trainer.give_back().unwrap()) == weights(&trained.model));
+    assert!(weights(&trainer.give_back().unwrap()) == weights(&trained.model));
 }
 
 #[test]

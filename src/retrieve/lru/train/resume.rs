@@ -40,16 +40,14 @@ where
         best: watch.best,
         curve: watch.curve.clone(),
     };
-    let Trainer { ops, weights, moments, model, .. } = trainer;
-    let mut kept = [(); 3].map(|()| vec![0f32; model.plan.len]);
-    for (floats, values) in [&*weights, &moments.0, &moments.1].into_iter().zip(&mut kept) {
-        ops.get(ops.all(floats), values)?;
-    }
-    let [weights, first, second] = &kept;
+    let Trainer { ops, weights, moments, .. } = trainer;
+    let [weights, first, second] =
+        [&*weights, &moments.0, &moments.1].map(|floats| ops.read(ops.all(floats)));
+    let (weights, first, second) = (weights?, first?, second?);
     let arrays = [
-        ("weights", weights.as_slice()),
-        ("first_moments", first),
-        ("second_moments", second),
+        ("weights", &*weights),
+        ("first_moments", &*first),
+        ("second_moments", &*second),
         ("best_weights", watch.best_weights.as_slice()),
     ];
     watch.options.checkpoints.keep(PART, &checkpoint::words(&words), &arrays);
@@ -68,7 +66,7 @@ pub(super) fn restore<O: Walks>(
 where
     Error: From<O::Error>,
 {
-    let (options, len) = (watch.options, trainer.model.params.plan.len);
+    let (options, len) = (watch.options, trainer.frame.plan.len);
     let taken = checkpoint::go_back((options.checkpoints, options.reporter), (PART, "training"), |last| {
         let array = |name| last.array(name, len);
         let words: Words = last.words()?;

@@ -6,10 +6,10 @@ use std::process::Command;
 use std::time::Instant;
 
 use bench::experiment::HistoryMask;
+use bench::retrieve::Query;
 use bench::retrieve::lru::LruRec;
 use bench::retrieve::lru::forward::Masks;
 use bench::retrieve::lru::train::Trainer;
-use bench::retrieve::Query;
 use bench::run::peak_memory_bytes;
 use bench::seed::Seed;
 use serde::{Deserialize, Serialize};

@@ -32,7 +32,7 @@ pub fn bundle(args: &BundleArgs, common: &Common, out: &mut Output) -> Result<Ex
     let experiments = if files.is_empty() {
         Vec::new()
     } else {
-        select::select_some(&Selection { files, overrides: args.overrides.clone() })?
+        select::select_some(&Selection { files, overrides: args.overrides.clone(), ..Selection::default() })?
     };
     let reporter = progress::reporter(common);
     let (folders, privacy) = (run::folders(common), Privacy::here());

@@ -8,7 +8,7 @@ use super::output::Output;
 use super::{interrupt, progress, run, select};
 use crate::events::Event;
 use crate::experiment::Override;
-use crate::pipeline::{self, CellEnding, Options};
+use crate::pipeline::{self, CellEnding, Devices, Options};
 use crate::run::CellKey;
 use crate::seed::Seed;
 use crate::slurm::{Submission, Task};
@@ -20,12 +20,22 @@ pub fn cell(args: &CellArgs, common: &Common, out: &mut Output) -> Result<Exit, 
     let Task { experiment: name, file, seed, key, .. } = task;
     let damaged = || Failure::new(Exit::Invalid, format!("{}: {key:?} is no key", args.submission.display()));
     let key = CellKey::from_hex(key).ok_or_else(damaged)?;
-    let selection = Selection { files: vec![PathBuf::from(file)], overrides: overrides(&submission)? };
+    let selection = Selection {
+        files: vec![PathBuf::from(file)],
+        overrides: overrides(&submission)?,
+        ..Selection::default()
+    };
     let reporter = progress::reporter(common);
     let interrupt = interrupt::listen(&reporter);
     let folders = run::folders(common);
-    let options =
-        Options { folders: &folders, keep_going: false, reporter: reporter.as_ref(), interrupt: &interrupt };
+    let devices = Devices::default();
+    let options = Options {
+        folders: &folders,
+        keep_going: false,
+        devices: &devices,
+        reporter: reporter.as_ref(),
+        interrupt: &interrupt,
+    };
     let what = format!("{name}, seed {seed}, {}", batch.step);
     reporter
         .emit(Event::Note(&format!("{what}: task {} of {} in {}", args.index, args.batch, submission.name)));

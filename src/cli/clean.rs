@@ -15,7 +15,11 @@ pub fn clean(args: &CleanArgs, common: &Common, out: &mut Output) -> Result<Exit
     let experiments = if args.files.is_empty() {
         None
     } else {
-        let selection = Selection { files: args.files.clone(), overrides: args.overrides.clone() };
+        let selection = Selection {
+            files: args.files.clone(),
+            overrides: args.overrides.clone(),
+            ..Selection::default()
+        };
         Some(select::select_some(&selection)?)
     };
     let reporter = progress::reporter(common);

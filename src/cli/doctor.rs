@@ -7,12 +7,12 @@ use super::exit::{Exit, Failure};
 use super::format::{bytes, count};
 use super::output::Output;
 use crate::backbone::{Hub, hub};
-use crate::cuda::{self, Absent, Facts};
+use crate::cuda::{Absent, Facts};
 use crate::events::{Interrupt, Silent};
 use crate::experiment::{ENV_PREFIX, PROGRAM_VARIABLES};
 use crate::fetch::{Kind, Upstream, catalogue};
 use crate::nn::simd::{InstructionSet, instruction_set};
-use crate::pipeline::{self, Amount, Clean, Cleaning};
+use crate::pipeline::{self, Amount, Clean, Cleaning, Devices};
 use crate::run::{self, MANIFEST_VERSION, Machine, atomic};
 
 /// Less room than this is told.
@@ -113,10 +113,6 @@ fn machine(found: &mut Findings) {
             .then_some("little; end other programs, or see `bench plan FILES` for what an experiment needs");
         found.tell("memory", format!("{} in all, {} available", bytes(total), bytes(available)), problem);
     }
-    match gpus() {
-        0 => found.ok("GPU", "none seen; this version computes on the processor"),
-        n => found.ok("GPU", format!("{} of NVIDIA seen, not used by this version", count(n, "GPU"))),
-    }
 }
 
 /// How many the driver of NVIDIA shows. Other makers' are not looked for.
@@ -208,23 +204,37 @@ fn backbones(args: DoctorArgs, found: &mut Findings) {
     }
 }
 
-/// Devices that the driver sees. Having none is no problem: everything runs on the CPU.
+/// Devices that the driver sees, each held against the processor. Having none is no problem: everything runs on the processor.
 fn devices(found: &mut Findings) {
-    match cuda::devices() {
-        Ok(all) => {
-            for device in all {
-                let Facts { ordinal, ref name, capability: (major, minor), memory, driver } = device;
-                let value = format!(
-                    "{name}, {}, compute capability {major}.{minor}, driver for CUDA {}.{}; this version of bench computes on the CPU",
-                    bytes(memory),
-                    driver / 1000,
-                    driver % 1000 / 10
-                );
-                found.ok(&format!("cuda:{ordinal}"), value);
-            }
+    let all = match Devices::default().examine() {
+        Ok(all) => all,
+        Err(Absent::NoDriver) if gpus() == 0 => {
+            return found.ok("device", "the processor; no NVIDIA driver is installed (libcuda.so.1)");
         }
-        Err(Absent::NoDriver) => found.ok("device", "the CPU; no NVIDIA driver is installed (libcuda.so.1)"),
-        Err(absent) => found.warn("device", absent.to_string()),
+        Err(Absent::NoDriver) => {
+            return found.warn(
+                "device",
+                format!(
+                    "{} of NVIDIA seen, but libcuda.so.1 is not found; install the driver; in a container, give it the devices and the \
+                     driver (docker run --gpus all)",
+                    count(gpus(), "GPU")
+                ),
+            );
+        }
+        Err(absent) => return found.warn("device", absent.to_string()),
+    };
+    for (facts, opened) in all {
+        let Facts { ordinal, ref name, capability: (major, minor), memory, .. } = facts;
+        let value =
+            format!("{name}, {}, compute capability {major}.{minor}, {}", bytes(memory), facts.driver());
+        let ready = opened.and_then(|machine| machine.memory());
+        let (more, problem) = match ready {
+            Ok((free, _)) => {
+                (format!(", {} free; its training steps have the bits of the processor's", bytes(free)), None)
+            }
+            Err(error) => (String::new(), Some(error.to_string())),
+        };
+        found.tell(&format!("cuda:{ordinal}"), format!("{value}{more}"), problem.as_deref());
     }
 }
 

@@ -20,7 +20,11 @@ use crate::pipeline::{self, Finished, Import, Kept, State};
 
 /// Read a run file, keep its ranks, and print its metrics beside the experiment's own.
 pub fn import(args: &ImportArgs, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
-    let selection = Selection { files: vec![args.experiment.clone()], overrides: args.overrides.clone() };
+    let selection = Selection {
+        files: vec![args.experiment.clone()],
+        overrides: args.overrides.clone(),
+        ..Selection::default()
+    };
     let experiments = select::select_some(&selection)?;
     if experiments.len() > 1 {
         let message = format!("{}: several experiments; name the file of one", args.experiment.display());

@@ -8,13 +8,14 @@ use super::format::{bytes, duration, list};
 use super::output::{self, Output};
 use super::table::table;
 use super::{progress, run, select};
-use crate::pipeline::{self, Fate, METHOD, Miss, Nearest, Planned};
+use crate::cuda::{Absent, Error};
+use crate::pipeline::{self, Devices, Fate, METHOD, Miss, Nearest, Place, Planned};
 
 /// Show what a run would do.
 pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
     let experiments = select::select_some(selection)?;
     let reporter = progress::reporter(common);
-    let planned = pipeline::plan(experiments, &run::folders(common), reporter.as_ref())?;
+    let planned = pipeline::plan(experiments, &run::folders(common), &Devices::default(), reporter.as_ref())?;
     let mut table = table(out.style(), &["experiment", "seeds", "state", "time", "memory"]);
     for experiment in &planned {
         for row in rows(experiment) {
@@ -23,6 +24,9 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
     }
     out.print(&table.trim_fmt())?;
     out.print(&totals(&planned))?;
+    for line in places(&planned) {
+        out.print(&line)?;
+    }
     for Planned { experiment, claimed, .. } in &planned {
         for (seed, holder) in claimed {
             out.print(&format!("{experiment}, seed {seed}: with {holder}"))?;
@@ -50,6 +54,31 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
         }
     }
     Ok(exit)
+}
+
+/// Where retrievers would be trained, where that is not simply the processor: a line for all that share a place.
+fn places(planned: &[Planned]) -> Vec<String> {
+    let mut grouped: Vec<(String, Vec<&str>)> = Vec::new();
+    for Planned { experiment, place, .. } in planned {
+        let line = match place {
+            Some((Place::Device(device), needed)) => format!(
+                "on {device}, with {} of its {} (the times above are the processor's)",
+                bytes(*needed),
+                bytes(device.memory)
+            ),
+            // A machine without a driver is like most.
+            Some((Place::Processor(Some(error)), _)) if *error != Error::Absent(Absent::NoDriver) => {
+                format!("on the processor: {error}")
+            }
+            _ => continue,
+        };
+        match grouped.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, names)) => names.push(experiment),
+            None => grouped.push((line, vec![experiment])),
+        }
+    }
+    let line = |(line, names): &(String, Vec<&str>)| format!("{} would be retrieved {line}", list(names));
+    grouped.iter().map(line).collect()
 }
 
 /// Which cells are used.

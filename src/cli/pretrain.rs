@@ -6,7 +6,7 @@ use super::format::{bytes, duration};
 use super::output::{self, Output};
 use super::table::table;
 use super::{interrupt, progress, run, select};
-use crate::pipeline::{self, Made, Options, Pretrained};
+use crate::pipeline::{self, Devices, Made, Options, Pretrained};
 use crate::report::thousands;
 use crate::run::Manifest;
 
@@ -16,8 +16,10 @@ pub fn pretrain(selection: &Selection, common: &Common, out: &mut Output) -> Res
     let reporter = progress::reporter(common);
     let interrupt = interrupt::listen(&reporter);
     let folders = run::folders(common);
+    let devices = Devices::default();
     let options = Options {
         folders: &folders,
+        devices: &devices,
         keep_going: experiments.len() > 1,
         reporter: reporter.as_ref(),
         interrupt: &interrupt,

@@ -8,7 +8,7 @@ use super::format::count;
 use super::output::Output;
 use super::table::table;
 use super::{interrupt, progress, run};
-use crate::pipeline::{self, Change, Difference, Folders, Options, Replay};
+use crate::pipeline::{self, Change, Devices, Difference, Folders, Options, Replay};
 use crate::run::Error;
 
 /// Rows of differences that are shown; a result that differs does so in many places.
@@ -33,8 +33,14 @@ pub fn replay(args: &ReplayArgs, common: &Common, out: &mut Output) -> Result<Ex
     };
     pipeline::check_empty(place)?;
     let folders = Folders { runs: place.join("runs"), reports: place.join("reports"), ..folders };
-    let options =
-        Options { folders: &folders, keep_going: false, reporter: reporter.as_ref(), interrupt: &interrupt };
+    let devices = Devices::default();
+    let options = Options {
+        folders: &folders,
+        keep_going: false,
+        devices: &devices,
+        reporter: reporter.as_ref(),
+        interrupt: &interrupt,
+    };
     let replayed = replay.run(options)?;
     for line in &replayed.same {
         out.say(&format!("same: {line}"))?;

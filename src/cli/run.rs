@@ -5,7 +5,7 @@ use super::exit::{Exit, Failure};
 use super::format::list;
 use super::output::{self, Output};
 use super::{interrupt, progress, select, summary};
-use crate::pipeline::{self, Ending, Folders, Need, Options, Outcome, Summary};
+use crate::pipeline::{self, Devices, Ending, Folders, Need, Options, Outcome, Summary};
 use crate::report;
 use crate::run::Store;
 
@@ -18,8 +18,10 @@ pub fn run(args: &RunArgs, common: &Common, out: &mut Output) -> Result<Exit, Fa
     let reporter = progress::reporter(common);
     let interrupt = interrupt::listen(&reporter);
     let folders = folders(common);
+    let devices = Devices::default();
     let options = Options {
         folders: &folders,
+        devices: &devices,
         keep_going: args.keep_going || several && !args.fail_fast,
         reporter: reporter.as_ref(),
         interrupt: &interrupt,

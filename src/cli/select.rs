@@ -17,11 +17,11 @@ pub struct Selected {
 
 /// Read all files that were named.
 pub fn select(selection: &Selection) -> Result<Selected, Failure> {
-    let environment = environment();
+    let (environment, overrides) = (environment(), selection.overrides());
     let mut selected = Selected { experiments: Vec::new(), abstracts: Vec::new() };
     let mut problems = Vec::new();
     for path in paths(&selection.files)? {
-        match Experiment::check(&path, &selection.overrides, &environment) {
+        match Experiment::check(&path, &overrides, &environment) {
             Ok(Loaded::Runnable(experiment)) => selected.experiments.push(*experiment),
             Ok(Loaded::Abstract) => selected.abstracts.push(path),
             Err(found) => problems.extend(found.0),

@@ -25,7 +25,9 @@ pub fn submit(args: &SubmitArgs, common: &Common, out: &mut Output) -> Result<Ex
     let directory = working_directory()?;
     let selection = match &earlier {
         Some(earlier) => again(earlier, &directory)?,
-        None => Selection { files: args.files.clone(), overrides: args.overrides.clone() },
+        None => {
+            Selection { files: args.files.clone(), overrides: args.overrides.clone(), ..Selection::default() }
+        }
     };
     let experiments = select::select_some(&selection)?;
     let reporter = progress::reporter(common);
@@ -301,7 +303,7 @@ fn again(earlier: &Submission, directory: &str) -> Result<Selection, Failure> {
         return Err(Failure::new(Exit::Usage, message));
     }
     let files = earlier.files.iter().map(PathBuf::from).collect();
-    Ok(Selection { files, overrides: cell::overrides(earlier)? })
+    Ok(Selection { files, overrides: cell::overrides(earlier)?, ..Selection::default() })
 }
 
 /// The experiment files that can run, as they were named.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub fn ptx() -> std::io::Result<String> {
 }
 
 /// What a device is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// Its number: N of `cuda:N`.
     pub ordinal: u32,
@@ -43,13 +44,62 @@ pub struct Facts {
     pub memory: u64,
     /// The CUDA version of the driver, such as 13000.
     pub driver: i32,
+    /// Its multiprocessors.
+    pub multiprocessors: u32,
+    /// The clock of their cores, in hertz.
+    pub clock: f64,
 }
 
 impl Facts {
     /// Whether the kernels run on it.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`].
+    pub fn supported(&self) -> Result<(), Error> {
+        if self.capability >= LEAST {
+            return Ok(());
+        }
+        Err(Error::Unsupported { device: self.to_string(), found: self.capability, least: LEAST })
+    }
+
+    /// Whether it has so many bytes of memory, if nobody else uses any.
+    ///
+    /// # Errors
+    /// [`Error::Small`].
+    pub fn holds(&self, needed: u64) -> Result<(), Error> {
+        if needed <= self.memory {
+            return Ok(());
+        }
+        Err(Error::Small { device: self.to_string(), needed, total: self.memory })
+    }
+}
+
+impl Facts {
+    /// What a record says of it, such as `NVIDIA H100 80GB HBM3 (cuda:0), driver for CUDA 13.0`.
     #[must_use]
-    pub fn is_supported(&self) -> bool {
-        self.capability >= LEAST
+    pub fn describe(&self) -> String {
+        format!("{} (cuda:{}), {}", self.name, self.ordinal, self.driver())
+    }
+
+    /// Multiplications and additions a second that its cores can do in f32, two for each core and cycle.
+    #[must_use]
+    pub fn f32_rate(&self) -> f64 {
+        // Cores of a multiprocessor: 64 of 8.0, 128 of what came after.
+        let cores = if self.capability < (8, 6) { 64.0 } else { 128.0 };
+        2.0 * cores * f64::from(self.multiprocessors) * self.clock
+    }
+
+    /// Which driver it has, such as `driver for CUDA 13.0`.
+    #[must_use]
+    pub fn driver(&self) -> String {
+        format!("driver for CUDA {}.{}", self.driver / 1000, self.driver % 1000 / 10)
+    }
+}
+
+/// `cuda:0 (NVIDIA H100 80GB HBM3)`
+impl fmt::Display for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cuda:{} ({})", self.ordinal, self.name)
     }
 }
 
@@ -83,15 +133,17 @@ pub fn devices() -> Result<Vec<Facts>, Absent> {
 fn facts(ordinal: c_int, driver: i32) -> Result<Facts, DriverError> {
     let device = result::device::get(ordinal)?;
     // SAFETY: the device was given by the driver.
-    let (memory, major, minor) = unsafe {
-        (
-            result::device::total_mem(device)?,
-            result::device::get_attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
-            result::device::get_attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
-        )
-    };
+    let attribute = |which| unsafe { result::device::get_attribute(device, which) };
+    // SAFETY: as above.
+    let memory = unsafe { result::device::total_mem(device)? } as u64;
+    let capability = (
+        attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
+        attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
+    );
+    let multiprocessors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32;
+    let clock = 1e3 * f64::from(attribute(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?);
     let name = result::device::get_name(device)?;
-    Ok(Facts { ordinal: ordinal as u32, name, capability: (major, minor), memory: memory as u64, driver })
+    Ok(Facts { ordinal: ordinal as u32, name, capability, memory, driver, multiprocessors, clock })
 }
 
 fn said(error: DriverError) -> String {
@@ -126,9 +178,7 @@ impl Device {
         let Some(facts) = all.iter().find(|facts| facts.ordinal == ordinal).cloned() else {
             return Err(Absent::NoSuch { ordinal, count: all.len() }.into());
         };
-        if !facts.is_supported() {
-            return Err(Error::Unsupported { device: name(&facts), found: facts.capability, least: LEAST });
-        }
+        facts.supported()?;
         let fail = |what: &str, error: DriverError| failure(&facts, what, error);
         let device = result::device::get(ordinal as c_int).map_err(|error| fail("open it", error))?;
         // SAFETY: the device was given by the driver.
@@ -151,7 +201,7 @@ impl Device {
         let source = ptx().ok().and_then(|text| CString::new(text).ok());
         let Some(source) = source else {
             return Err(Error::Device {
-                device: name(&facts),
+                device: facts.to_string(),
                 what: "load the kernels".to_owned(),
                 said: "the program's own copy is damaged; install bench again".to_owned(),
             });
@@ -176,16 +226,6 @@ impl Device {
         &self.facts
     }
 
-    /// Free bytes and all bytes of its memory.
-    ///
-    /// # Errors
-    /// If the driver refuses.
-    pub fn memory(&self) -> Result<(u64, u64), Error> {
-        self.current()?;
-        let (free, total) = result::mem_get_info().map_err(|error| self.fail("ask for its memory", error))?;
-        Ok((free as u64, total as u64))
-    }
-
     fn current(&self) -> Result<(), Error> {
         // SAFETY: the context lives as long as the process.
         unsafe { result::ctx::set_current(self.context) }.map_err(|error| self.fail("turn to it", error))
@@ -201,22 +241,28 @@ impl Device {
     }
 }
 
-fn name(facts: &Facts) -> String {
-    format!("cuda:{} ({})", facts.ordinal, facts.name)
-}
-
 fn failure(facts: &Facts, what: &str, error: DriverError) -> Error {
-    Error::Device { device: name(facts), what: what.to_owned(), said: said(error) }
+    Error::Device { device: facts.to_string(), what: what.to_owned(), said: said(error) }
 }
 
 impl Machine for Device {
+    fn name(&self) -> String {
+        self.facts.to_string()
+    }
+
+    fn memory(&self) -> Result<(u64, u64), Error> {
+        self.current()?;
+        let (free, total) = result::mem_get_info().map_err(|error| self.fail("ask for its memory", error))?;
+        Ok((free as u64, total as u64))
+    }
+
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
         self.current()?;
         // SAFETY: the stream lives as long as this.
         unsafe { result::malloc_async(self.stream, bytes) }.map_err(|error| match error.0 {
             sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
                 let (free, total) = self.memory().unwrap_or((0, self.facts.memory));
-                Error::Memory { device: name(&self.facts), needed: bytes as u64, free, total }
+                Error::Memory { device: self.facts.to_string(), needed: bytes as u64, free, total }
             }
             _ => self.fail("allocate memory", error),
         })
@@ -232,10 +278,11 @@ impl Machine for Device {
 
     fn upload(&self, to: u64, bytes: &[u8]) -> Result<(), Error> {
         self.current()?;
-        // SAFETY: whoever asks has so much memory there; the copy is over when this returns.
+        // Memory that the system may move, as all of ours, is copied to a staging buffer before this returns (CUDA driver API, "API
+        // synchronization behavior"), so the bytes may change then though they are not there yet.
+        // SAFETY: whoever asks has so much memory there.
         unsafe { result::memcpy_htod_async(to, bytes, self.stream) }
-            .map_err(|error| self.fail("copy to it", error))?;
-        self.finish("copy to it")
+            .map_err(|error| self.fail("copy to it", error))
     }
 
     fn download(&self, from: u64, bytes: &mut [u8]) -> Result<(), Error> {
@@ -269,7 +316,11 @@ impl Machine for Device {
         self.current()?;
         let Some(function) = self.functions.get(kernel) else {
             let said = "there is no such kernel".to_owned();
-            return Err(Error::Device { device: name(&self.facts), what: format!("start {kernel}"), said });
+            return Err(Error::Device {
+                device: self.facts.to_string(),
+                what: format!("start {kernel}"),
+                said,
+            });
         };
         let [x, y, z] = shape.grid;
         // SAFETY: whoever launches sees to the arguments.

@@ -27,10 +27,33 @@ pub enum Error {
         /// What the driver said.
         said: String,
     },
-    /// Not enough memory.
+    /// Not the results of the processor.
     #[error(
-        "{device}: {needed} bytes of memory are needed and {free} of {total} are free; end what else uses it, choose another device, or use \
-         device = \"cpu\""
+        "{device}: {what} are not those of the processor to the last bit, so its results would not be either; use device = \"cpu\", and \
+         please report it with the output of `bench doctor`"
+    )]
+    Differs {
+        /// Which device.
+        device: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// Less memory than is needed.
+    #[error(
+        "{device} has {} of memory, and {} are needed; choose another device, or use device = \"cpu\"", mib(*total), mib(*needed)
+    )]
+    Small {
+        /// Which device.
+        device: String,
+        /// What is needed.
+        needed: u64,
+        /// What there is in all.
+        total: u64,
+    },
+    /// Not enough memory is free.
+    #[error(
+        "{device}: {} of memory are needed, and {} of {} are free; end what else uses it, choose another device, or use device = \"cpu\"",
+        mib(*needed), mib(*free), mib(*total)
     )]
     Memory {
         /// Which device.
@@ -81,6 +104,11 @@ pub enum Absent {
         /// What it said.
         said: String,
     },
+}
+
+/// Whole mebibytes, of what is needed not too few.
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
 fn list(count: usize) -> String {

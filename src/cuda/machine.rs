@@ -44,9 +44,18 @@ impl Shape {
     }
 }
 
-/// Memory and kernels of a device. Calls are done in the order in which they are made; an upload, a download and `wait` return when they are
-/// done.
+/// Memory and kernels of a device. Calls are done in the order in which they are made; a download returns when it is done, all others may
+/// return before.
 pub trait Machine: Send + Sync {
+    /// Which device it is, such as `cuda:0 (NVIDIA H100 80GB HBM3)`.
+    fn name(&self) -> String;
+
+    /// Free bytes and all bytes of its memory.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn memory(&self) -> Result<(u64, u64), Error>;
+
     /// Memory of so many bytes, whatever is in it.
     ///
     /// # Errors
@@ -56,7 +65,7 @@ pub trait Machine: Send + Sync {
     /// Give memory back that was allocated here.
     fn free(&self, at: u64);
 
-    /// Copy to the device.
+    /// Copy to the device. The bytes may change when this returns.
     ///
     /// # Errors
     /// If the device fails.

@@ -5,6 +5,7 @@
 
 mod array;
 mod device;
+mod driver;
 mod error;
 mod kernels;
 mod machine;
@@ -12,6 +13,7 @@ mod ops;
 
 pub use array::{Array, Element, Slice, SliceMut};
 pub use device::{Device, Facts, devices, ptx};
+pub use driver::{Driver, Installed};
 pub use error::{Absent, Error};
 pub use kernels::{Classes, ClassesRoom, Kernels, Matrix, Start, Walk, Walked};
 pub use machine::{Machine, SOURCE, Shape, kernel_names};

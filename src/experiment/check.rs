@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::device_choice::DeviceChoice;
 use super::evaluation_spec::SelectBy;
 use super::problem::{Place, Problem};
 use super::raw::{Entry, Typed};
@@ -116,6 +117,9 @@ fn value(spec: &Spec, typed: &Typed) -> Result<Value, Wrong> {
         (Kind::Ascending { max }, Typed::List(items)) => integers(key, items, &spec.kind, 1, *max, true),
         (Kind::Metric, Typed::Text(text)) => {
             text.parse::<SelectBy>().map(|metric| json!(metric)).map_err(|_| expected())
+        }
+        (Kind::Device, Typed::Text(text)) => {
+            text.parse::<DeviceChoice>().map(|device| json!(device)).map_err(|_| expected())
         }
         (Kind::Character, Typed::Text(text)) => {
             let usable =

@@ -6,6 +6,7 @@
 
 mod check;
 mod dataset_spec;
+mod device_choice;
 mod evaluation_spec;
 mod files;
 mod layers;
@@ -27,6 +28,7 @@ mod suggest;
 use std::path::PathBuf;
 
 pub use self::dataset_spec::*;
+pub use self::device_choice::DeviceChoice;
 pub use self::evaluation_spec::{Averaging, EvaluationSpec, HistoryMask, SelectBy, SelectMetric};
 pub use self::load::Loaded;
 pub use self::outside::{ENV_PREFIX, Override, PROGRAM_VARIABLES};
@@ -50,6 +52,8 @@ pub struct Experiment {
     pub description: String,
     /// One run for each; distinct, at least one.
     pub seeds: Vec<Seed>,
+    /// Where it computes.
+    pub device: DeviceChoice,
     /// What is learnt from.
     pub dataset: DatasetSpec,
     /// The first stage.

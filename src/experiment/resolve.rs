@@ -13,8 +13,8 @@ use super::raw::Layer;
 use super::schema::{Default, When};
 use super::settings;
 use super::{
-    BackboneSpec, EvaluationSpec, Experiment, Loaded, Origin, Override, PretrainSpec, ProtocolPreset,
-    RankerSpec, Resolved, RetrieverSpec, Setting, check, outside, rules,
+    BackboneSpec, DeviceChoice, EvaluationSpec, Experiment, Loaded, Origin, Override, PretrainSpec,
+    ProtocolPreset, RankerSpec, Resolved, RetrieverSpec, Setting, check, outside, rules,
 };
 use crate::seed::Seed;
 
@@ -186,6 +186,7 @@ struct Sections {
     description: String,
     seeds: Vec<Seed>,
     protocol: ProtocolPreset,
+    device: DeviceChoice,
     dataset: Map<String, Value>,
     retriever: RetrieverSpec,
     evaluation: EvaluationSpec,
@@ -204,6 +205,7 @@ fn build(path: &Path, merged: &Merged) -> Result<Experiment, String> {
         name: sections.name,
         description: sections.description,
         seeds: sections.seeds,
+        device: sections.device,
         dataset: rules::dataset(sections.dataset)?,
         retriever: sections.retriever,
         evaluation: sections.evaluation,

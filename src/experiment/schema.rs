@@ -80,6 +80,8 @@ pub(super) enum Kind {
     Ascending { max: u64 },
     /// A metric at a cutoff.
     Metric,
+    /// The processor or a device.
+    Device,
     /// A path of a file.
     File,
     /// One ASCII character.
@@ -100,6 +102,7 @@ impl Kind {
                 | Self::FolderName
                 | Self::Choice(_)
                 | Self::Metric
+                | Self::Device
                 | Self::File
                 | Self::Character
         )
@@ -123,6 +126,7 @@ impl Kind {
             Self::Distinct { max } => format!("a list of different integers from 0 to {max}"),
             Self::Ascending { max } => format!("a list of ascending integers from 1 to {max}"),
             Self::Metric => "a metric such as \"recall@10\", \"ndcg@10\" or \"mrr@10\"".to_owned(),
+            Self::Device => "\"auto\", \"cpu\" or a device such as \"cuda:0\"".to_owned(),
             Self::File => "the path of a file".to_owned(),
             Self::Character => "one ASCII character, such as \",\" or \"\\t\"".to_owned(),
             Self::Column { optional: false } => "the name of a column or its position from 1".to_owned(),

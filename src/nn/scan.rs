@@ -7,7 +7,7 @@ use super::parallel::{self, Shared};
 use super::simd::{Kernel, LANES, Lanes, dispatch, vectors};
 
 /// Rows of a task, at least: a fixed number, so that partial sums are cut alike for any number of threads.
-const ROWS: usize = 128;
+pub(crate) const ROWS: usize = 128;
 
 /// Where sequences begin in the packed rows: `starts[s]..starts[s + 1]`, `starts[0] = 0`, the last is the number of rows.
 pub type Starts<'a> = &'a [u32];

@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::devices::Computing;
 use super::record::setting_records;
-use super::{Error, Options, Prepared};
+use super::{Error, Options, Prepared, device_bytes};
 use crate::checkpoint::Checkpoints;
+use crate::cuda;
 use crate::data::{Part, Split};
 use crate::events::Event;
 use crate::experiment::{EvaluationSpec, Experiment, LruSpec, RetrieverSpec};
+use crate::nn::ops::Cpu;
+use crate::retrieve::lru::Placed;
+use crate::retrieve::lru::train::train_on;
 use crate::retrieve::{
     self, Popularity, Query, RandomOrder, Retrieved, Retriever, StopReason, TrainOptions, Trained,
 };
@@ -23,6 +28,9 @@ pub(super) fn files(weights: Option<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
     weights.map(|bytes| (run::WEIGHTS.to_owned(), bytes)).into_iter().collect()
 }
 
+/// What a retriever finds, wherever it computes.
+type Find<'a> = Box<dyn FnMut(&Query<'_>) -> Result<Retrieved, retrieve::Error> + 'a>;
+
 /// A finished stage and the bytes of its weights.
 type Computed = (Cell, Option<Vec<u8>>);
 
@@ -30,7 +38,7 @@ type Computed = (Cell, Option<Vec<u8>>);
 pub(super) fn compute(
     (experiment, data): (&Experiment, &Prepared),
     seed: Seed,
-    Options { reporter, interrupt, .. }: Options<'_>,
+    Options { reporter, interrupt, devices, .. }: Options<'_>,
     checkpoints: &CellCheckpoints<'_>,
 ) -> Result<Computed, Error> {
     let (split, evaluation) = (&data.split, &experiment.evaluation);
@@ -39,18 +47,38 @@ pub(super) fn compute(
     let started = run::now();
     let mut wall_seconds = BTreeMap::new();
     let clock = Instant::now();
-    let (retriever, trained): (Box<dyn Retriever>, _) = match &experiment.retriever {
+    let mut device = None;
+    let (mut find, trained): (Find<'_>, _) = match &experiment.retriever {
         RetrieverSpec::Lru(spec) => {
             let (averaging, mask_history) = (evaluation.averaging, evaluation.mask_history);
             let options = TrainOptions { averaging, mask_history, reporter, interrupt, checkpoints };
-            let trained = retrieve::train(spec, split, seed, options)?;
+            let needed = device_bytes(experiment, split).unwrap_or(0);
+            let failed = |error| failure(error, checkpoints);
+            let opened = devices.open(experiment.device, needed, reporter);
+            let computing = opened.map_err(|error| failed(error.into()))?;
+            let trained = match &computing {
+                Some(Computing { facts, machine }) => {
+                    reporter.emit(Event::Note(&format!("the retriever computes on {facts}")));
+                    device = Some(facts.describe());
+                    train_on(cuda::Ops::new(machine), spec, split, seed, options).map_err(failed)?
+                }
+                None => train_on(Cpu::default(), spec, split, seed, options)?,
+            };
             let outcome =
                 (training_record(spec, &trained), curve(&trained), trained.model.params.to_safetensors()?);
             wall_seconds.insert("train".to_owned(), clock.elapsed().as_secs_f64());
-            (Box::new(trained.model), Some(outcome))
+            let model = trained.model;
+            let find: Find<'_> = match computing {
+                Some(Computing { machine, .. }) => {
+                    let mut placed = Placed::new(cuda::Ops::new(&machine), &model)?;
+                    Box::new(move |query| placed.retrieve(query))
+                }
+                None => Box::new(move |query| model.retrieve(query)),
+            };
+            (find, Some(outcome))
         }
-        RetrieverSpec::Popularity => (Box::new(Popularity::fit(split)), None),
-        RetrieverSpec::Random => (Box::new(RandomOrder::new(seed, split.n_items)), None),
+        RetrieverSpec::Popularity => (finder(Popularity::fit(split)), None),
+        RetrieverSpec::Random => (finder(RandomOrder::new(seed, split.n_items)), None),
     };
     let clock = Instant::now();
     reporter.emit(Event::Started {
@@ -58,9 +86,9 @@ pub(super) fn compute(
         total: Some(2 * split.test.len() as u64),
         unit: "users",
     });
-    let validation = part(retriever.as_ref(), split, Part::Validation, evaluation)?;
+    let validation = part(&mut find, split, Part::Validation, evaluation)?;
     reporter.emit(Event::Advanced { done: split.test.len() as u64, detail: "" });
-    let test = part(retriever.as_ref(), split, Part::Test, evaluation)?;
+    let test = part(&mut find, split, Part::Test, evaluation)?;
     wall_seconds.insert("evaluate".to_owned(), clock.elapsed().as_secs_f64());
     wall_seconds.extend(run::earlier(checkpoints));
     let (k, users) = (evaluation.candidates, split.test.len());
@@ -80,7 +108,7 @@ pub(super) fn compute(
         seed: seed.get(),
         dataset: data.record.clone(),
         code: CodeRecord::here(RETRIEVAL_STAGE_VERSION),
-        machine: Machine::here(rayon::current_num_threads()),
+        machine: Machine { device, ..Machine::here(rayon::current_num_threads()) },
         times: Times { started, finished: run::now(), wall_seconds },
         process: effort.finished(checkpoints.resumed()),
         peak_memory_bytes: run::peak_memory_bytes(),
@@ -95,8 +123,20 @@ pub(super) fn compute(
     Ok((cell, weights))
 }
 
+/// A failure of a device comes with what is kept.
+fn failure(error: retrieve::Error, checkpoints: &CellCheckpoints<'_>) -> Error {
+    match error {
+        retrieve::Error::Device(source) => Error::Device { source, kept: checkpoints.any() },
+        other => other.into(),
+    }
+}
+
+fn finder<'a>(retriever: impl Retriever + 'a) -> Find<'a> {
+    Box::new(move |query| retriever.retrieve(query))
+}
+
 fn part(
-    retriever: &dyn Retriever,
+    find: &mut Find<'_>,
     split: &Split,
     part: Part,
     evaluation: &EvaluationSpec,
@@ -104,7 +144,7 @@ fn part(
     let (histories, targets) = (split.histories(part), split.targets(part));
     let k = evaluation.candidates as usize;
     let query = Query { histories: &histories, targets, k, mask: evaluation.mask_history };
-    let Retrieved { candidates, scores, ranks, tied_users, .. } = retriever.retrieve(&query)?;
+    let Retrieved { candidates, scores, ranks, tied_users, .. } = find(&query)?;
     Ok(StoredPart {
         candidates,
         scores,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{backbone, baseline, data, pretrain, prompt, rank, report, retrieve, run};
+use crate::{backbone, baseline, cuda, data, pretrain, prompt, rank, report, retrieve, run};
 
 /// A failure of some stage, in that stage's own words.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,17 @@ pub enum Error {
     /// The retriever failed.
     #[error(transparent)]
     Retrieve(#[from] retrieve::Error),
+    /// A device failed.
+    #[error(
+        "{source}{}",
+        if *kept { "; what was reached is kept: the same command goes on from there, with --device cpu too" } else { "" }
+    )]
+    Device {
+        /// How.
+        source: cuda::Error,
+        /// Whether there is a checkpoint.
+        kept: bool,
+    },
     /// The weights could not be stored.
     #[error(transparent)]
     Params(#[from] crate::nn::params::Error),

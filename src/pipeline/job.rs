@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Error, Located, Prepared};
+use super::{Devices, Error, Located, Prepared};
+use crate::cuda;
+use crate::data::Split;
 use crate::experiment::{Averaging, Experiment, RetrieverSpec};
-use crate::run::{CellKey, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION};
+use crate::retrieve::lru;
+use crate::run::{CellKey, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, Store};
 use crate::seed::Seed;
 
 /// An experiment and its data.
@@ -42,6 +45,13 @@ pub enum Need {
         /// Which file is missing, and what to do.
         what: String,
     },
+    /// A device that it names.
+    Device {
+        /// Bytes of its memory that are needed.
+        bytes: u64,
+        /// Why it cannot be used.
+        what: String,
+    },
     /// The files of a backbone.
     Backbone {
         /// Its name.
@@ -55,8 +65,35 @@ impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Data { what, .. } | Self::Backbone { what, .. } => f.write_str(what),
+            Self::Device { bytes, what } => {
+                write!(f, "a device with {} MiB of free memory: {what}", bytes.div_ceil(1 << 20))
+            }
         }
     }
+}
+
+impl Job {
+    /// The same job, waiting if it has something to compute on a device that cannot do it.
+    #[must_use]
+    pub fn placed(mut self, devices: &Devices, store: &Store) -> Self {
+        let State::Ready(data) = &self.state else { return self };
+        let left = |seed: &Seed| !store.is_complete(&retrieval_key(&self.experiment, data, *seed));
+        if let Some(needed) = device_bytes(&self.experiment, &data.split)
+            && let Err(error) = devices.look(self.experiment.device, needed)
+            && self.experiment.seeds.iter().any(left)
+        {
+            self.state = State::Waiting(vec![Need::Device { bytes: needed, what: error.to_string() }]);
+        }
+        self
+    }
+}
+
+/// Bytes that an experiment needs of a device; `None` if it computes nothing on one.
+#[must_use]
+pub fn device_bytes(experiment: &Experiment, split: &Split) -> Option<u64> {
+    let RetrieverSpec::Lru(spec) = &experiment.retriever else { return None };
+    let k = experiment.evaluation.candidates as usize;
+    Some(lru::device_bytes::<cuda::Ops>(spec, split, k))
 }
 
 /// The key of an experiment's retrieval stage: everything that its result depends on, and nothing else.

@@ -8,6 +8,7 @@ mod bundle;
 mod cell;
 mod clean;
 mod compare;
+mod devices;
 mod error;
 mod estimate;
 mod imported;
@@ -38,10 +39,11 @@ pub use backbone::{Backbone, BackboneSource, Located};
 pub use bundle::{Bundle, Gathered, gather};
 pub use clean::{Amount, Clean, Cleaning, Removable, Why, clean};
 pub use compare::{Compare, methods};
+pub use devices::{Computing, Devices, Place};
 pub use error::Error;
 pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
 pub use imported::{Import, Kept, import};
-pub use job::{Job, Need, State, ranking_key, retrieval_key};
+pub use job::{Job, Need, State, device_bytes, ranking_key, retrieval_key};
 pub use outcome::{Ending, Outcome, Summary};
 pub use paper::{Part, Summarize, part, summarize};
 pub use plan::{Fate, Planned, plan};
@@ -64,6 +66,8 @@ pub struct Options<'a> {
     pub folders: &'a Folders,
     /// Whether a failure leaves the rest running.
     pub keep_going: bool,
+    /// Where there is something to compute on.
+    pub devices: &'a Devices,
     /// Hears of progress.
     pub reporter: &'a dyn Reporter,
     /// Asks to stop.
@@ -80,7 +84,9 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     let folders = options.folders;
     check_folders(&experiments, folders)?;
     let baselines = published(folders.baselines.as_deref())?;
-    let jobs = prepare(experiments, &folders.data, options.reporter).into_iter().map(Job::examined);
+    let store = Store::new(&folders.runs);
+    let jobs = prepare(experiments, &folders.data, options.reporter).into_iter();
+    let jobs = jobs.map(|job| job.examined().placed(options.devices, &store));
     Ok(Sweep::new(options, baselines).run(jobs.collect()))
 }
 

@@ -9,7 +9,10 @@ use super::ranking_cost::{pretraining_cost, ranking_cost};
 use super::record::setting_records;
 use super::seeds::expected;
 use super::why::{Miss, Shelf, Wanted};
-use super::{Error, Folders, Job, Located, Need, Prepared, State, ranking_key, retrieval_key};
+use super::{
+    Devices, Error, Folders, Job, Located, Need, Place, Prepared, State, device_bytes, ranking_key,
+    retrieval_key,
+};
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
 use crate::run::claim::holder;
@@ -72,6 +75,8 @@ pub struct Planned {
     pub cost: Option<Cost>,
     /// Whether the cost is that of other seeds that are stored, not an estimate.
     pub measured: bool,
+    /// Where the retriever would compute, and the bytes that a device needs for it; `None` where no retriever would be trained.
+    pub place: Option<(Place, u64)>,
 }
 
 /// Plan a run of the experiments. Only the data are read.
@@ -81,6 +86,7 @@ pub struct Planned {
 pub fn plan(
     experiments: Vec<Experiment>,
     folders: &Folders,
+    devices: &Devices,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Planned>, Error> {
     let store = Store::new(&folders.runs);
@@ -88,18 +94,22 @@ pub fn plan(
     store.list()?;
     let rankings = Store::rankings(&folders.runs);
     let shelf = Shelf::new(&folders.runs, [Cell::NAME, RankingCell::NAME]);
-    let mut plan = Plan { store, rankings, shelf, begun: BTreeSet::new(), speed: None };
-    let jobs = prepare(experiments, &folders.data, reporter).into_iter().map(Job::examined);
+    let jobs = prepare(experiments, &folders.data, reporter).into_iter();
+    let jobs: Vec<Job> = jobs.map(|job| job.examined().placed(devices, &store)).collect();
+    let mut plan = Plan { store, rankings, shelf, devices, begun: BTreeSet::new(), speed: None };
+    let jobs = jobs.into_iter();
     Ok(jobs.map(|job| plan.job(job)).collect())
 }
 
-struct Plan {
+struct Plan<'a> {
     /// What is stored of the first stage.
     store: Store,
     /// And of the second.
     rankings: Store<RankingCell>,
     /// What is stored, to say why something else is not.
     shelf: Shelf,
+    /// Where there is something to compute on.
+    devices: &'a Devices,
     /// Keys that the plan computes.
     begun: BTreeSet<String>,
     /// Measured when it is needed.
@@ -115,7 +125,7 @@ struct Look {
 
 impl Look {
     /// The process that computes a stage of the seed now, as far as one look can tell.
-    fn holder(&self, plan: &Plan) -> Option<Holder> {
+    fn holder(&self, plan: &Plan<'_>) -> Option<Holder> {
         let ranking = self.ranking.as_ref().map(|(key, _)| plan.rankings.claim_path(key));
         let places = [Some(plan.store.claim_path(&self.retrieval.0)), ranking];
         // A claim that cannot be read is a matter of the run.
@@ -131,7 +141,7 @@ fn whole((_, glance): &(CellKey, Glance)) -> Option<Manifest> {
     }
 }
 
-impl Plan {
+impl Plan<'_> {
     fn look(
         &self,
         experiment: &Experiment,
@@ -301,8 +311,26 @@ impl Plan {
             }
         }
         let measured = is_measured && cost.is_some();
+        let needed = data.filter(|_| retrieves).and_then(|data| device_bytes(&experiment, &data.split));
+        let place = needed.and_then(|needed| {
+            // One that cannot be used is among the needs.
+            Some((self.devices.look(experiment.device, needed).ok()?, needed))
+        });
         let experiment = experiment.name;
-        Planned { experiment, seeds, needs, broken, claimed, refused, hits, misses, stored, cost, measured }
+        Planned {
+            experiment,
+            seeds,
+            needs,
+            broken,
+            claimed,
+            refused,
+            hits,
+            misses,
+            stored,
+            cost,
+            measured,
+            place,
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Experiments as single cells, each of which can be computed by itself: what a cluster is given.
 
-use serde_json::Value;
-
 use super::estimate::{estimate, matrix_speed};
 use super::plan::measured;
 use super::prepare::prepare;
@@ -14,7 +12,7 @@ use super::{
     ranking_key, retrieval_key,
 };
 use crate::events::{Interrupt, Reporter};
-use crate::experiment::Experiment;
+use crate::experiment::{DeviceChoice, Experiment};
 use crate::run::{CellKey, Glance, Manifest, RankingCell, Stage, Step, Store, atomic};
 use crate::seed::Seed;
 
@@ -197,9 +195,7 @@ fn measured_of(manifests: &[Option<Manifest>]) -> Option<Known> {
 /// GPUs that a cell of an experiment asks for: one, if its setting `device` names one.
 #[must_use]
 pub fn gpus(experiment: &Experiment) -> u32 {
-    let asks = |value: &Value| value.as_str().is_some_and(|device| device.starts_with("cuda"));
-    let settings = &experiment.resolved.settings;
-    u32::from(settings.iter().any(|setting| setting.key == "device" && asks(&setting.value)))
+    u32::from(matches!(experiment.device, DeviceChoice::Cuda(_)))
 }
 
 /// How one cell ended.

@@ -110,6 +110,12 @@ impl<'a> CellCheckpoints<'a> {
         Self { folder, key, reporter, pace: Mutex::new(pace) }
     }
 
+    /// Whether there is one, of this process or an earlier one.
+    #[must_use]
+    pub fn any(&self) -> bool {
+        fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
     /// Remove them: the cell is stored.
     pub fn done(&self) {
         // What cannot be removed is in nobody's way, and `bench clean` shows it.

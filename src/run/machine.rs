@@ -25,6 +25,9 @@ pub struct Machine {
     /// The system's name and version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system: Option<String>,
+    /// The device that computed, where it was not the processor. Results do not depend on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 impl Machine {
@@ -49,6 +52,7 @@ impl Machine {
             processors: counted.or_else(|| std::thread::available_parallelism().ok().map(usize::from)),
             memory_bytes: memory().map(|(total, _)| total),
             system: system(),
+            device: None,
         }
     }
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs};
 
-use crate::experiment::Override;
+use crate::experiment::{DeviceChoice, Override};
 
 /// Which experiments, and how they are changed.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 pub struct Selection {
     /// Experiment files, or folders of them; for `report` also files called results.json
     #[arg(required = true, value_name = "FILES")]
@@ -15,6 +15,21 @@ pub struct Selection {
     /// Change a setting of every file, such as -S retriever.dropout=0.2
     #[arg(short = 'S', value_name = "KEY=VALUE", action = ArgAction::Append, value_parser = parse_override)]
     pub overrides: Vec<Override>,
+    /// Where to compute: auto, cpu or cuda:N; the same as -S device=DEVICE
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
+    pub device: Option<DeviceChoice>,
+}
+
+impl Selection {
+    /// What the command line changes of every file.
+    pub fn overrides(&self) -> Vec<Override> {
+        let device = self.device.and_then(|device| format!("device={device}").parse().ok());
+        self.overrides.iter().cloned().chain(device).collect()
+    }
+}
+
+fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+    text.parse().map_err(|expected: String| format!("expected {expected}"))
 }
 
 /// `bench run`.

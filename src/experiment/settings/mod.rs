@@ -7,7 +7,7 @@ mod retriever;
 
 use super::schema::{
     Default::{Is, Required},
-    Kind::{self, Ascending, Choice, Distinct, FolderName, Integer, Number, Prose},
+    Kind::{self, Ascending, Choice, Device, Distinct, FolderName, Integer, Number, Prose},
     Lit::{self, Int, Ints},
     Range, Spec, When,
 };
@@ -39,6 +39,13 @@ const TOP: &[Spec] = &[
         Is(word("default")),
         "What the quirk settings start from: \"reference\" sets each to what the reference implementation does. \
          Typed settings win over it.",
+    ),
+    Spec::new(
+        "device",
+        Device,
+        Is(word("auto")),
+        "Where it computes: \"cpu\", an NVIDIA device such as \"cuda:0\", or \"auto\": the first device that can, \
+         and the processor where there is none. Results do not depend on it. The ranker computes on the processor.",
     ),
 ];
 

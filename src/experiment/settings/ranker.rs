@@ -13,8 +13,7 @@ const fn ranker(key: &'static str, kind: Kind, default: Default, doc: &'static s
 }
 
 pub(super) const ROWS: &[Spec] = &[
-    ranker("backbone.name", Text, Required, "A Hugging Face repository or a local folder of weights.")
-        ,
+    ranker("backbone.name", Text, Required, "A Hugging Face repository or a local folder of weights."),
     ranker("backbone.revision", Text, Absent, "A branch, tag or commit of the repository."),
     ranker(
         "backbone.quantization",

@@ -166,6 +166,11 @@ pub(super) fn provenance(report: &Report) -> Section {
         ("threads".to_owned(), distinct(&|seed| seed.machine.threads.to_string())),
         ("instruction sets".to_owned(), distinct(&|seed| seed.machine.cpu_features.clone())),
     ];
+    if report.seeds.iter().any(|seed| seed.machine.device.is_some()) {
+        let device = |seed: &SeedResult| seed.machine.device.clone();
+        let named = |seed: &SeedResult| device(seed).unwrap_or_else(|| "the processor".to_owned());
+        entries.push(("device of the retriever".to_owned(), distinct(&named)));
+    }
     entries
         .extend(circumstances(report).into_iter().map(|(name, value)| (name.to_owned(), Prose::from(value))));
     for source in &report.dataset.ours.sources {

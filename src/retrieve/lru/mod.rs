@@ -1,10 +1,15 @@
 //! LRURec: linear recurrent units over the history (Yue et al. 2023), with our own forward and backward.
 
 pub mod backward;
+mod check;
 pub mod forward;
+mod memory;
 pub mod packed;
 pub mod plan;
 pub mod train;
+
+pub use check::check;
+pub use memory::device_bytes;
 
 use forward::{Masks, State, Turned, View, Wanted};
 use packed::{Batch, Packed};
@@ -42,13 +47,7 @@ impl LruRec {
     /// # Errors
     /// When candle refuses.
     pub fn zeros(spec: &LruSpec, items: usize) -> Result<Self, params::Error> {
-        let shape = Shape {
-            items,
-            hidden: spec.hidden_dim,
-            state: spec.state_dim,
-            feed_forward: spec.feed_forward_dim,
-            blocks: spec.blocks,
-        };
+        let shape = Shape::of(spec, items);
         let (slots, plan) = lay_out(shape);
         Self::of(Frame { shape, plan, max_len: spec.max_len }, Params::zeros(slots)?)
     }
@@ -104,6 +103,43 @@ impl LruRec {
         let max_len = self.frame.max_len;
         let Ok(states) = self.view(|view| encode(&mut Cpu::default(), &view, histories, max_len));
         states
+    }
+}
+
+/// The weights of a model where other operations than the processor's find them.
+pub struct Placed<O: Ops> {
+    frame: Frame,
+    ops: O,
+    weights: O::Floats,
+    turned: Vec<Turned<O>>,
+}
+
+impl<O: Walks> Placed<O>
+where
+    Error: From<O::Error>,
+{
+    /// Those of a model.
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn new(mut ops: O, model: &LruRec) -> Result<Self, Error> {
+        let frame = model.frame.clone();
+        let mut weights = ops.floats();
+        model.params.flat.read(|flat| ops.set(&mut weights, flat))?;
+        let mut turned: Vec<Turned<O>> = (0..frame.shape.blocks).map(|_| Turned::new(&ops)).collect();
+        let part = ops.all(&weights);
+        frame.update(&mut ops, part, &mut turned)?;
+        Ok(Self { frame, ops, weights, turned })
+    }
+
+    /// As [`Retriever::retrieve`].
+    ///
+    /// # Errors
+    /// [`Error::TooFewItems`], or if the device fails.
+    pub fn retrieve(&mut self, query: &Query<'_>) -> Result<Retrieved, Error> {
+        let Self { frame, ops, weights, turned } = self;
+        let view = frame.view(ops.all(weights), turned);
+        retrieve(ops, &view, query, frame.max_len)
     }
 }
 

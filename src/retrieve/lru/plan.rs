@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::experiment::LruSpec;
 use crate::nn::params::Plan;
 
 /// The sizes of a model.
@@ -20,6 +21,18 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// What the settings ask for, with so many items.
+    #[must_use]
+    pub const fn of(spec: &LruSpec, items: usize) -> Self {
+        Self {
+            items,
+            hidden: spec.hidden_dim,
+            state: spec.state_dim,
+            feed_forward: spec.feed_forward_dim,
+            blocks: spec.blocks,
+        }
+    }
+
     /// Rows of the embedding.
     #[must_use]
     pub fn vocabulary(&self) -> usize {

@@ -43,7 +43,8 @@ fn doctor_tells_of_devices_or_that_there_is_no_driver() {
             assert!(line.contains(&all[0].name) && line.contains("compute capability"), "{line}");
         }
         Err(bench::cuda::Absent::NoDriver) => {
-            let expected = "ok       device           the CPU; no NVIDIA driver is installed (libcuda.so.1)";
+            let expected =
+                "ok       device           the processor; no NVIDIA driver is installed (libcuda.so.1)";
             assert_eq!(line("ok       device").as_deref(), Some(expected));
         }
         Err(absent) => assert!(line("warning  device").expect(&ran.stdout).contains(&absent.to_string())),

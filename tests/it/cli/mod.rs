@@ -5,6 +5,7 @@ mod bundle;
 mod clean;
 mod commands;
 mod compare;
+mod device;
 mod doctor;
 mod end_to_end;
 mod export;

@@ -2,6 +2,7 @@
 // compute where there is no device; it says nothing about races between blocks, about memory that a device may not touch, or about time.
 
 #include <math.h>
+#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,25 +21,26 @@ struct uint3 {
 };
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
+// It is made once and works for block after block; jumps between fibers ask nothing of the system.
 struct Fiber {
-    ucontext_t context;
+    jmp_buf context;
+    char *stack;
     uint3 index;
-    bool done;
+    bool started, done;
 };
 // Who waits for the others: a block, or a warp.
 struct Barrier {
     unsigned arrived, turn;
 };
 static std::vector<Fiber> fibers;
-static std::vector<char> stacks;
 static std::vector<Barrier> warps;
 static std::vector<uint64_t> exchanged;
 static Barrier whole;
-static ucontext_t scheduler;
-static unsigned now;
+static jmp_buf scheduler;
+static unsigned now, active;
 
 static void yield_fiber() {
-    swapcontext(&fibers[now].context, &scheduler);
+    if (!_setjmp(fibers[now].context)) _longjmp(scheduler, 1);
 }
 
 static void wait_for(Barrier &barrier, unsigned all) {
@@ -52,10 +54,10 @@ static void wait_for(Barrier &barrier, unsigned all) {
 }
 
 static void __syncthreads() {
-    wait_for(whole, (unsigned)fibers.size());
+    wait_for(whole, active);
 }
 static unsigned warp_size(unsigned warp) {
-    unsigned left = (unsigned)fibers.size() - warp * 32;
+    unsigned left = active - warp * 32;
     return left < 32 ? left : 32;
 }
 static void __syncwarp() {
@@ -100,20 +102,36 @@ static float __int_as_float(int bits) {
 
 static void (*entry)(void *);
 static void *entry_of;
-static void start_fiber() {
-    entry(entry_of);
-    fibers[now].done = true;
-    swapcontext(&fibers[now].context, &scheduler);
+static void work() {
+    for (;;) {
+        entry(entry_of);
+        fibers[now].done = true;
+        yield_fiber();
+    }
+}
+static void resume_fiber() {
+    const size_t STACK = 64 << 10;
+    Fiber &fiber = fibers[now];
+    if (_setjmp(scheduler)) return;
+    if (fiber.started) _longjmp(fiber.context, 1);
+    fiber.started = true;
+    if (!fiber.stack) fiber.stack = (char *)malloc(STACK);
+    ucontext_t begin;
+    getcontext(&begin);
+    begin.uc_stack.ss_sp = fiber.stack;
+    begin.uc_stack.ss_size = STACK;
+    begin.uc_link = nullptr;
+    makecontext(&begin, work, 0);
+    setcontext(&begin);
 }
 
 template <class Call>
 static void run(const unsigned grid[3], const unsigned block[3], Call call) {
-    const size_t STACK = 64 << 10;
     unsigned threads = block[0] * block[1] * block[2];
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {block[0], block[1], block[2]};
-    fibers.resize(threads);
-    stacks.resize(threads * STACK);
+    if (fibers.size() < threads) fibers.resize(threads);
+    active = threads;
     exchanged.resize(threads + 32);
     entry_of = &call;
     entry = [](void *call) { (*(Call *)call)(); };
@@ -127,11 +145,6 @@ static void run(const unsigned grid[3], const unsigned block[3], Call call) {
                     Fiber &fiber = fibers[i];
                     fiber.index = {i % block[0], i / block[0] % block[1], i / (block[0] * block[1])};
                     fiber.done = false;
-                    getcontext(&fiber.context);
-                    fiber.context.uc_stack.ss_sp = stacks.data() + i * STACK;
-                    fiber.context.uc_stack.ss_size = STACK;
-                    fiber.context.uc_link = nullptr;
-                    makecontext(&fiber.context, start_fiber, 0);
                 }
                 for (bool left = true; left;) {
                     left = false;
@@ -139,7 +152,7 @@ static void run(const unsigned grid[3], const unsigned block[3], Call call) {
                         if (fibers[now].done) continue;
                         left = true;
                         threadIdx = fibers[now].index;
-                        swapcontext(&scheduler, &fibers[now].context);
+                        resume_fiber();
                     }
                 }
             }

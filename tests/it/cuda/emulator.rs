@@ -29,7 +29,7 @@ fn build() -> Option<(Library, tempfile::TempDir)> {
     let mut command = Command::new(std::env::var_os("CXX").unwrap_or_else(|| "c++".into()));
     command.args([
         "-std=c++17",
-        "-O1",
+        "-O2",
         "-w",
         "-ffp-contract=off",
         "-shared",
@@ -84,6 +84,14 @@ impl Emulator {
 }
 
 impl Machine for Emulator {
+    fn name(&self) -> String {
+        "cuda:0 (an emulator)".to_owned()
+    }
+
+    fn memory(&self) -> Result<(u64, u64), Error> {
+        Ok((1 << 34, 1 << 34))
+    }
+
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
         let memory = vec![0x7fc0_dead_7fc0_dead; bytes.div_ceil(8).max(1)].into_boxed_slice();
         let at = memory.as_ptr() as u64;

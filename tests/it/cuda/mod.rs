@@ -1,7 +1,9 @@
 //! Devices: every kernel gives the bits of its CPU twin, on the emulator where there is a C++ compiler.
 
+mod driver;
 mod emulator;
 mod kernels;
+mod running;
 mod training;
 
 use std::sync::Arc;

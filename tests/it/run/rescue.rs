@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bench::events::{Event, Interrupt, Reporter};
 use bench::experiment::Experiment;
-use bench::pipeline::{Ending, Error, Folders, Options, Outcome};
+use bench::pipeline::{Devices, Ending, Error, Folders, Options, Outcome};
 
 /// Puts a file in the place of the store once the training is over.
 struct Saboteur(PathBuf);
@@ -35,7 +35,13 @@ fn sabotaged(folder: &Path, rescue: PathBuf) -> Error {
     };
     let (reporter, interrupt) = (Saboteur(folder.join("runs/retrieval")), Interrupt::default());
     fs::create_dir_all(&reporter.0).unwrap();
-    let options = Options { folders: &folders, keep_going: true, reporter: &reporter, interrupt: &interrupt };
+    let options = Options {
+        folders: &folders,
+        keep_going: true,
+        devices: &Devices::default(),
+        reporter: &reporter,
+        interrupt: &interrupt,
+    };
     let mut summary = bench::pipeline::run(vec![experiment], options).unwrap();
     let Outcome { ending: Ending::Failed { cells, seed, error, .. }, .. } = summary.outcomes.remove(0) else {
         panic!("failed")
@@ -124,7 +130,13 @@ fn a_seed_that_failed_here_and_was_stored_by_another_process_is_in_the_report() 
     let interrupt = Interrupt::default();
     let run = |seeds: &str, reporter: &dyn Reporter| {
         let experiment = Experiment::load(&file, &[format!("seeds={seeds}").parse().unwrap()], &[]).unwrap();
-        let options = Options { folders: &folders, keep_going: true, reporter, interrupt: &interrupt };
+        let options = Options {
+            folders: &folders,
+            keep_going: true,
+            devices: &Devices::default(),
+            reporter,
+            interrupt: &interrupt,
+        };
         bench::pipeline::run(vec![experiment], options).unwrap().outcomes.remove(0)
     };
     run("[1]", &bench::events::Silent);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bench::experiment::{Experiment, Loaded, Origin, Setting};
+use bench::experiment::{Experiment, Loaded};
 use bench::pipeline::gpus;
 use bench::slurm::{Mebibytes, Minutes, Need, Resources};
 use proptest::prelude::*;
@@ -44,11 +44,8 @@ fn a_gpu_is_asked_for_only_where_the_experiment_names_one() {
         panic!("the quickstart")
     };
     assert_eq!(gpus(&experiment), 0);
-    let name =
-        |device: &str| Setting { key: "device".to_owned(), value: device.into(), origin: Origin::Default };
     for (device, expected) in [("auto", 0), ("cpu", 0), ("cuda:1", 1)] {
-        experiment.resolved.settings.retain(|setting| setting.key != "device");
-        experiment.resolved.settings.push(name(device));
+        experiment.device = device.parse().unwrap();
         assert_eq!(gpus(&experiment), expected, "{device}");
     }
 }

@@ -1,0 +1,166 @@
+//! Which device an experiment computes on: found, opened, and held against the processor before it is trusted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::cuda::{self, Driver, Facts, Installed, Machine};
+use crate::events::{Event, Reporter};
+use crate::experiment::DeviceChoice;
+use crate::retrieve::lru;
+
+/// A device that was opened, or why it cannot be used.
+pub type Opened = Result<Arc<dyn Machine>, cuda::Error>;
+
+/// The devices of this machine. Each is opened once, when something is to be computed on it, and stays open.
+pub struct Devices {
+    driver: Box<dyn Driver>,
+    opened: Mutex<BTreeMap<u32, Opened>>,
+    /// Whether they were held against the processor, and how that ended.
+    trusted: Mutex<BTreeMap<u32, Result<(), cuda::Error>>>,
+    /// What was told of devices that were passed over.
+    told: Mutex<BTreeSet<String>>,
+}
+
+/// Where an experiment would compute.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// On the processor, and why where a device was hoped for.
+    Processor(Option<cuda::Error>),
+    /// On a device.
+    Device(Facts),
+}
+
+/// A device that computes.
+#[derive(Clone)]
+pub struct Computing {
+    /// What it is.
+    pub facts: Facts,
+    /// Its memory and kernels.
+    pub machine: Arc<dyn Machine>,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self::of(Box::new(Installed))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What lies in these is whole at any moment.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Devices {
+    /// Those of a driver.
+    #[must_use]
+    pub fn of(driver: Box<dyn Driver>) -> Self {
+        Self { driver, opened: Mutex::default(), trusted: Mutex::default(), told: Mutex::default() }
+    }
+
+    /// Where an experiment with this choice, which needs so many bytes, would compute. No device is opened: how much of its memory is
+    /// free is not known yet.
+    ///
+    /// # Errors
+    /// If it names a device that is not there, or cannot do it.
+    pub fn look(&self, choice: DeviceChoice, needed: u64) -> Result<Place, cuda::Error> {
+        let wanted = match choice {
+            DeviceChoice::Cpu => return Ok(Place::Processor(None)),
+            DeviceChoice::Auto => None,
+            DeviceChoice::Cuda(ordinal) => Some(ordinal),
+        };
+        match self.candidates(wanted, needed) {
+            Ok(mut found) => Ok(Place::Device(found.swap_remove(0))),
+            Err(error) if wanted.is_none() => Ok(Place::Processor(Some(error))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A device for an experiment with this choice, which needs so many bytes; `None` for the processor. With
+    /// [`DeviceChoice::Auto`] a device that cannot do it is passed over, with a warning.
+    ///
+    /// # Errors
+    /// If it names a device that is not there, or cannot do it now.
+    pub fn open(
+        &self,
+        choice: DeviceChoice,
+        needed: u64,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Computing>, cuda::Error> {
+        let wanted = match choice {
+            DeviceChoice::Cpu => return Ok(None),
+            DeviceChoice::Auto => None,
+            DeviceChoice::Cuda(ordinal) => Some(ordinal),
+        };
+        let pass_over = |error: cuda::Error| {
+            // Most machines have no driver, which is no news.
+            let is_news = error != cuda::Error::Absent(cuda::Absent::NoDriver);
+            let text = format!("computing without a device: {error}");
+            if is_news && locked(&self.told).insert(text.clone()) {
+                reporter.emit(Event::Warning(&text));
+            }
+        };
+        let found = match self.candidates(wanted, needed) {
+            Err(error) if wanted.is_none() => {
+                pass_over(error);
+                return Ok(None);
+            }
+            found => found?,
+        };
+        for facts in found {
+            match self.ready(&facts, needed) {
+                Ok(machine) => return Ok(Some(Computing { facts, machine })),
+                Err(error) if wanted.is_none() => pass_over(error),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What every device is, and whether it gives the processor's results; opens those that can.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn examine(&self) -> Result<Vec<(Facts, Opened)>, cuda::Absent> {
+        let all = self.driver.devices()?;
+        let examined = |facts: Facts| {
+            let found = facts.supported().and_then(|()| self.ready(&facts, 0));
+            (facts, found)
+        };
+        Ok(all.into_iter().map(examined).collect())
+    }
+
+    /// The devices that may do it, at least one.
+    fn candidates(&self, wanted: Option<u32>, needed: u64) -> Result<Vec<Facts>, cuda::Error> {
+        let all = self.driver.devices()?;
+        let count = all.len();
+        let (mut found, mut failed) = (Vec::new(), None);
+        for facts in all.into_iter().filter(|facts| wanted.is_none_or(|wanted| wanted == facts.ordinal)) {
+            match facts.supported().and_then(|()| facts.holds(needed)) {
+                Ok(()) => found.push(facts),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let absent = match wanted {
+            Some(ordinal) => cuda::Absent::NoSuch { ordinal, count },
+            None => cuda::Absent::NoDevice,
+        };
+        Err(failed.unwrap_or_else(|| absent.into()))
+    }
+
+    fn opened(&self, ordinal: u32) -> Opened {
+        locked(&self.opened).entry(ordinal).or_insert_with(|| self.driver.open(ordinal)).clone()
+    }
+
+    fn ready(&self, facts: &Facts, needed: u64) -> Opened {
+        let machine = self.opened(facts.ordinal)?;
+        let (free, total) = machine.memory()?;
+        if free < needed {
+            return Err(cuda::Error::Memory { device: facts.to_string(), needed, free, total });
+        }
+        locked(&self.trusted).entry(facts.ordinal).or_insert_with(|| lru::check(&machine)).clone()?;
+        Ok(machine)
+    }
+}

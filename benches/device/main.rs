@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bench::cuda::{Array, Device, Error, Facts, Machine};
+use bench::experiment::DeviceChoice;
 use bench::retrieve::lru;
 
 use timed::Timed;
@@ -45,8 +46,11 @@ fn open() -> Option<(Arc<dyn Machine>, Option<Facts>)> {
     if std::env::var_os("BENCH_EMULATE").is_some() {
         return Some((emulator::Emulator::start()?, None));
     }
-    let wanted = std::env::var("BENCH_DEVICE").ok();
-    let ordinal = wanted.as_deref().and_then(|name| name.strip_prefix("cuda:")?.parse().ok()).unwrap_or(0);
+    let ordinal = match std::env::var("BENCH_DEVICE").as_deref().map(str::parse) {
+        Err(_) | Ok(Ok(DeviceChoice::Auto)) => 0,
+        Ok(Ok(DeviceChoice::Cuda(ordinal))) => ordinal,
+        Ok(_) => panic!("BENCH_DEVICE is no device: expected one such as cuda:0"),
+    };
     match Device::open(ordinal) {
         Ok(device) => {
             let facts = device.facts().clone();
@@ -69,7 +73,7 @@ fn measure() -> Result<(), Error> {
         began.elapsed().as_secs_f64()
     );
     let bandwidth = bandwidth(&machine, if facts.is_some() { 1 << 28 } else { 1 << 20 })?;
-    let rate = facts.as_ref().map_or(1e9, Facts::f32_rate);
+    let rate = facts.as_ref().and_then(Facts::f32_rate).unwrap_or(1e9);
     println!(
         "copies {:.0} GB/s, read and write; f32 {:.1} TFLOP/s by its cores and clock",
         bandwidth / 1e9,

@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::output::Output;
 use super::{interrupt, progress, run, select};
 use crate::events::Event;
-use crate::experiment::Override;
+use crate::experiment::{DeviceChoice, Override};
 use crate::pipeline::{self, CellEnding, Devices, Options};
 use crate::run::CellKey;
 use crate::seed::Seed;
@@ -40,9 +40,13 @@ pub fn cell(args: &CellArgs, common: &Common, out: &mut Output) -> Result<Exit, 
     reporter
         .emit(Event::Note(&format!("{what}: task {} of {} in {}", args.index, args.batch, submission.name)));
     let named = select::select_some(&selection)?.into_iter().find(|found| found.path == Path::new(file));
-    let Some(experiment) = named else {
+    let Some(mut experiment) = named else {
         return Err(Failure::new(Exit::NothingSelected, format!("{file}: no experiment file")));
     };
+    if let DeviceChoice::Cuda(_) = experiment.device {
+        // Slurm gives a task one, which is the first that it sees.
+        experiment.device = DeviceChoice::Cuda(0);
+    }
     let told = |error| {
         let Failure { exit, message } = Failure::from(error);
         Failure::new(exit, format!("{what}: {message}"))

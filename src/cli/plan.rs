@@ -8,8 +8,7 @@ use super::format::{bytes, duration, list};
 use super::output::{self, Output};
 use super::table::table;
 use super::{progress, run, select};
-use crate::cuda::{Absent, Error};
-use crate::pipeline::{self, Devices, Fate, METHOD, Miss, Nearest, Place, Planned};
+use crate::pipeline::{self, Devices, Fate, METHOD, Miss, Nearest, Place, Planned, is_news};
 
 /// Show what a run would do.
 pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
@@ -59,15 +58,15 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
 /// Where retrievers would be trained, where that is not simply the processor: a line for all that share a place.
 fn places(planned: &[Planned]) -> Vec<String> {
     let mut grouped: Vec<(String, Vec<&str>)> = Vec::new();
-    for Planned { experiment, place, .. } in planned {
+    for Planned { experiment, place, measured, .. } in planned {
         let line = match place {
             Some((Place::Device(device), needed)) => format!(
-                "on {device}, with {} of its {} (the times above are the processor's)",
+                "on {device}, with {} of its {}{}",
                 bytes(*needed),
-                bytes(device.memory)
+                bytes(device.memory),
+                if *measured { "" } else { " (the time above is the processor's)" }
             ),
-            // A machine without a driver is like most.
-            Some((Place::Processor(Some(error)), _)) if *error != Error::Absent(Absent::NoDriver) => {
+            Some((Place::Processor(Some(error)), _)) if is_news(error) => {
                 format!("on the processor: {error}")
             }
             _ => continue,
@@ -77,7 +76,9 @@ fn places(planned: &[Planned]) -> Vec<String> {
             None => grouped.push((line, vec![experiment])),
         }
     }
-    let line = |(line, names): &(String, Vec<&str>)| format!("{} would be retrieved {line}", list(names));
+    let line = |(line, names): &(String, Vec<&str>)| {
+        format!("the retriever of {} would be trained {line}", list(names))
+    };
     grouped.iter().map(line).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::{Common, ReplayArgs};
+use super::args::{Common, ReplayArgs, with_device};
 use super::exit::{Exit, Failure};
 use super::format::count;
 use super::output::Output;
@@ -19,7 +19,8 @@ pub fn replay(args: &ReplayArgs, common: &Common, out: &mut Output) -> Result<Ex
     let reporter = progress::reporter(common);
     let interrupt = interrupt::listen(&reporter);
     let folders = run::folders(common);
-    let replay = Replay::open(&args.folder, (args.all, &args.overrides), &folders, reporter.as_ref())?;
+    let overrides = with_device(&args.overrides, args.device);
+    let replay = Replay::open(&args.folder, (args.all, &overrides), &folders, reporter.as_ref())?;
     out.say(&format!("{}: {}", args.folder.display(), replay.what()))?;
     out.say(&changes(replay.changes(), out))?;
     let temporary = match &args.keep {

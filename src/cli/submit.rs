@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::args::{Common, Selection, SubmitArgs};
+use super::args::{Common, Selection, SubmitArgs, with_device};
 use super::exit::{Exit, Failure};
 use super::format::{bytes, count, duration};
 use super::output::{self, Output};
@@ -25,9 +25,11 @@ pub fn submit(args: &SubmitArgs, common: &Common, out: &mut Output) -> Result<Ex
     let directory = working_directory()?;
     let selection = match &earlier {
         Some(earlier) => again(earlier, &directory)?,
-        None => {
-            Selection { files: args.files.clone(), overrides: args.overrides.clone(), ..Selection::default() }
-        }
+        None => Selection {
+            files: args.files.clone(),
+            overrides: with_device(&args.overrides, args.device),
+            ..Selection::default()
+        },
     };
     let experiments = select::select_some(&selection)?;
     let reporter = progress::reporter(common);
@@ -166,7 +168,7 @@ fn wanted(
     raised: &BTreeMap<(Step, String), Resources>,
 ) -> (Vec<Wanted>, usize) {
     let (mut wanted, mut stored) = (Vec::new(), std::collections::BTreeSet::new());
-    for Staged { experiment, cells, gpus, .. } in staged {
+    for Staged { experiment, cells, .. } in staged {
         for cell in cells {
             let key = cell.key.as_str().to_owned();
             let Some(cost) = cell.cost.filter(|_| !cell.stored) else {
@@ -177,7 +179,7 @@ fn wanted(
                 memory_bytes: cost.memory_bytes,
                 seconds: cost.most_seconds,
                 threads: cell.threads,
-                gpus: *gpus,
+                gpus: pipeline::gpus(experiment, cell.step),
             };
             let mut resources = need.ask(wishes.cpus);
             if let Some(again) = raised.get(&(cell.step, key.clone())) {

@@ -44,10 +44,8 @@ pub struct Facts {
     pub memory: u64,
     /// The CUDA version of the driver, such as 13000.
     pub driver: i32,
-    /// Its multiprocessors.
-    pub multiprocessors: u32,
-    /// The clock of their cores, in hertz.
-    pub clock: f64,
+    /// Its multiprocessors and the clock of their cores in hertz, where the driver tells.
+    pub cores: Option<(u32, f64)>,
 }
 
 impl Facts {
@@ -83,10 +81,11 @@ impl Facts {
 
     /// Multiplications and additions a second that its cores can do in f32, two for each core and cycle.
     #[must_use]
-    pub fn f32_rate(&self) -> f64 {
+    pub fn f32_rate(&self) -> Option<f64> {
+        let (multiprocessors, clock) = self.cores?;
         // Cores of a multiprocessor: 64 of 8.0, 128 of what came after.
         let cores = if self.capability < (8, 6) { 64.0 } else { 128.0 };
-        2.0 * cores * f64::from(self.multiprocessors) * self.clock
+        Some(2.0 * cores * f64::from(multiprocessors) * clock)
     }
 
     /// Which driver it has, such as `driver for CUDA 13.0`.
@@ -127,7 +126,18 @@ pub fn devices() -> Result<Vec<Facts>, Absent> {
     if count == 0 {
         return Err(Absent::NoDevice);
     }
-    (0..count).map(|ordinal| facts(ordinal, driver).map_err(refused)).collect()
+    // One that is broken does not take the others with it.
+    let (mut found, mut broken) = (Vec::new(), None);
+    for ordinal in 0..count {
+        match facts(ordinal, driver) {
+            Ok(facts) => found.push(facts),
+            Err(error) => broken = broken.or(Some(error)),
+        }
+    }
+    match broken {
+        Some(error) if found.is_empty() => Err(refused(error)),
+        _ => Ok(found),
+    }
 }
 
 fn facts(ordinal: c_int, driver: i32) -> Result<Facts, DriverError> {
@@ -140,10 +150,13 @@ fn facts(ordinal: c_int, driver: i32) -> Result<Facts, DriverError> {
         attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?,
         attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?,
     );
-    let multiprocessors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as u32;
-    let clock = 1e3 * f64::from(attribute(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?);
+    let cores = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
+        .and_then(|count| {
+            Ok((count as u32, 1e3 * f64::from(attribute(Attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?)))
+        })
+        .ok();
     let name = result::device::get_name(device)?;
-    Ok(Facts { ordinal: ordinal as u32, name, capability, memory, driver, multiprocessors, clock })
+    Ok(Facts { ordinal: ordinal as u32, name, capability, memory, driver, cores })
 }
 
 fn said(error: DriverError) -> String {
@@ -159,6 +172,7 @@ pub struct Device {
     facts: Facts,
     context: sys::CUcontext,
     stream: sys::CUstream,
+    pool: sys::CUmemoryPool,
     functions: BTreeMap<&'static str, sys::CUfunction>,
 }
 
@@ -190,14 +204,15 @@ impl Device {
             .map_err(|error| fail("make a stream", error))?;
         // Memory that is given back stays with the process: no step waits for the system.
         // SAFETY: the pool is the device's, and the value has the type of the attribute.
-        unsafe {
+        let pool = unsafe {
             let pool = result::device::get_default_mem_pool(device)
                 .map_err(|error| fail("find its memory pool", error))?;
             let mut keep = u64::MAX;
             let attribute = PoolAttribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
             result::mem_pool::set_attribute(pool, attribute, (&raw mut keep).cast())
                 .map_err(|error| fail("set up its memory pool", error))?;
-        }
+            pool
+        };
         let source = ptx().ok().and_then(|text| CString::new(text).ok());
         let Some(source) = source else {
             return Err(Error::Device {
@@ -217,7 +232,7 @@ impl Device {
             functions
                 .insert(kernel, function.map_err(|error| fail(&format!("find the kernel {kernel}"), error))?);
         }
-        Ok(Arc::new(Self { facts, context, stream, functions }))
+        Ok(Arc::new(Self { facts, context, stream, pool, functions }))
     }
 
     /// What it is.
@@ -252,8 +267,21 @@ impl Machine for Device {
 
     fn memory(&self) -> Result<(u64, u64), Error> {
         self.current()?;
+        // What was given back stays in the pool, where it is free for us alone.
+        self.finish("ask for its memory")?;
+        let (mut reserved, mut used) = (0u64, 0u64);
+        // SAFETY: the pool is the device's, and both attributes are 64-bit numbers.
+        let asked = unsafe {
+            let (of_pool, of_use) = (
+                PoolAttribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT,
+                PoolAttribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT,
+            );
+            result::mem_pool::get_attribute(self.pool, of_pool, (&raw mut reserved).cast())
+                .and_then(|()| result::mem_pool::get_attribute(self.pool, of_use, (&raw mut used).cast()))
+        };
+        asked.map_err(|error| self.fail("ask for its memory", error))?;
         let (free, total) = result::mem_get_info().map_err(|error| self.fail("ask for its memory", error))?;
-        Ok((free as u64, total as u64))
+        Ok((free as u64 + reserved.saturating_sub(used), total as u64))
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
@@ -278,11 +306,10 @@ impl Machine for Device {
 
     fn upload(&self, to: u64, bytes: &[u8]) -> Result<(), Error> {
         self.current()?;
-        // Memory that the system may move, as all of ours, is copied to a staging buffer before this returns (CUDA driver API, "API
-        // synchronization behavior"), so the bytes may change then though they are not there yet.
-        // SAFETY: whoever asks has so much memory there.
+        // SAFETY: whoever asks has so much memory there; the copy is over when this returns, which the driver alone does not promise.
         unsafe { result::memcpy_htod_async(to, bytes, self.stream) }
-            .map_err(|error| self.fail("copy to it", error))
+            .map_err(|error| self.fail("copy to it", error))?;
+        self.finish("copy to it")
     }
 
     fn download(&self, from: u64, bytes: &mut [u8]) -> Result<(), Error> {

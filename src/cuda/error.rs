@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// Less memory than is needed.
     #[error(
-        "{device} has {} of memory, and {} are needed; choose another device, or use device = \"cpu\"", mib(*total), mib(*needed)
+        "{device} has {} MiB of memory, and {} are needed; choose another device, or use device = \"cpu\"", total >> 20, mib(*needed)
     )]
     Small {
         /// Which device.
@@ -52,8 +52,8 @@ pub enum Error {
     },
     /// Not enough memory is free.
     #[error(
-        "{device}: {} of memory are needed, and {} of {} are free; end what else uses it, choose another device, or use device = \"cpu\"",
-        mib(*needed), mib(*free), mib(*total)
+        "{device}: {} of memory are needed, and {} of {} MiB are free; end what else uses it, choose another device, or use device = \"cpu\"",
+        mib(*needed), free >> 20, total >> 20
     )]
     Memory {
         /// Which device.
@@ -88,10 +88,12 @@ pub enum Absent {
         needed: i32,
     },
     /// A driver without a device.
-    #[error("the NVIDIA driver sees no device; is one attached, and does CUDA_VISIBLE_DEVICES hide it?")]
+    #[error(
+        "the NVIDIA driver sees no device; is one attached, and does CUDA_VISIBLE_DEVICES hide it? Else use device = \"cpu\""
+    )]
     NoDevice,
     /// A number that no device has.
-    #[error("there is no cuda:{ordinal}; the NVIDIA driver sees {count}: {}", list(*count))]
+    #[error("there is no cuda:{ordinal}; the NVIDIA driver sees {count}: {}; choose another, or use device = \"cpu\"", list(*count))]
     NoSuch {
         /// The number.
         ordinal: u32,
@@ -99,14 +101,14 @@ pub enum Absent {
         count: usize,
     },
     /// A driver that does not work.
-    #[error("the NVIDIA driver refuses to work: {said}; `nvidia-smi` may say more")]
+    #[error("the NVIDIA driver refuses to work: {said}; `nvidia-smi` may say more; or use device = \"cpu\"")]
     Refused {
         /// What it said.
         said: String,
     },
 }
 
-/// Whole mebibytes, of what is needed not too few.
+/// Whole mebibytes, not too few.
 fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }

@@ -17,6 +17,11 @@ pub enum DeviceChoice {
     Cuda(u32),
 }
 
+impl DeviceChoice {
+    /// What can be written, as the end of "expected ...".
+    pub(crate) const EXPECTED: &str = "\"auto\", \"cpu\" or a device such as \"cuda:0\"";
+}
+
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -41,7 +46,7 @@ impl FromStr for DeviceChoice {
             digits && (*number == "0" || !number.starts_with('0'))
         });
         let ordinal = number.and_then(|number| number.parse().ok());
-        ordinal.map(Self::Cuda).ok_or_else(|| "\"auto\", \"cpu\" or a device such as \"cuda:0\"".to_owned())
+        ordinal.map(Self::Cuda).ok_or_else(|| Self::EXPECTED.to_owned())
     }
 }
 

@@ -58,7 +58,8 @@ impl Experiment {
         const SECOND: [&str; 3] = ["backbone.", "pretrain.", "ranker."];
         let keep = |key: &str| {
             let of_second = SECOND.iter().any(|section| key.starts_with(section));
-            !key.contains(' ') && (second == SecondStage::Keep || !of_second)
+            // Where it computed is no part of what it is; here there may be no such device.
+            key != "device" && !key.contains(' ') && (second == SecondStage::Keep || !of_second)
         };
         let settings = settings.into_iter().filter(|(key, value)| keep(key) && !value.is_null());
         let settings = settings.map(|(key, value)| Setting { key, value, origin: Origin::Default }).collect();

@@ -4,6 +4,8 @@
 
 use serde_json::{Value, json};
 
+use super::device_choice::DeviceChoice;
+
 /// A literal of the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Lit {
@@ -126,7 +128,7 @@ impl Kind {
             Self::Distinct { max } => format!("a list of different integers from 0 to {max}"),
             Self::Ascending { max } => format!("a list of ascending integers from 1 to {max}"),
             Self::Metric => "a metric such as \"recall@10\", \"ndcg@10\" or \"mrr@10\"".to_owned(),
-            Self::Device => "\"auto\", \"cpu\" or a device such as \"cuda:0\"".to_owned(),
+            Self::Device => DeviceChoice::EXPECTED.to_owned(),
             Self::File => "the path of a file".to_owned(),
             Self::Character => "one ASCII character, such as \",\" or \"\\t\"".to_owned(),
             Self::Column { optional: false } => "the name of a column or its position from 1".to_owned(),

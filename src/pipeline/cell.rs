@@ -10,9 +10,9 @@ use crate::checkpoint::Checkpoints;
 use crate::cuda;
 use crate::data::{Part, Split};
 use crate::events::Event;
-use crate::experiment::{EvaluationSpec, Experiment, LruSpec, RetrieverSpec};
+use crate::experiment::{DeviceChoice, EvaluationSpec, Experiment, LruSpec, RetrieverSpec};
 use crate::nn::ops::Cpu;
-use crate::retrieve::lru::Placed;
+use crate::retrieve::lru::Uploaded;
 use crate::retrieve::lru::train::train_on;
 use crate::retrieve::{
     self, Popularity, Query, RandomOrder, Retrieved, Retriever, StopReason, TrainOptions, Trained,
@@ -56,13 +56,29 @@ pub(super) fn compute(
             let failed = |error| failure(error, checkpoints);
             let opened = devices.open(experiment.device, needed, reporter);
             let computing = opened.map_err(|error| failed(error.into()))?;
+            let mut computing = computing;
             let trained = match &computing {
                 Some(Computing { facts, machine }) => {
                     reporter.emit(Event::Note(&format!("the retriever computes on {facts}")));
                     device = Some(facts.describe());
-                    train_on(cuda::Ops::new(machine), spec, split, seed, options).map_err(failed)?
+                    let trained = train_on(cuda::Ops::new(machine), spec, split, seed, options);
+                    match trained {
+                        // Nobody asked for this device, and the processor goes on from what it reached.
+                        Err(retrieve::Error::Device(error)) if experiment.device == DeviceChoice::Auto => {
+                            reporter.emit(Event::Warning(&format!("{error}; going on without it")));
+                            None
+                        }
+                        trained => Some(trained.map_err(failed)?),
+                    }
                 }
-                None => train_on(Cpu::default(), spec, split, seed, options)?,
+                None => None,
+            };
+            let trained = match trained {
+                Some(trained) => trained,
+                None => {
+                    (computing, device) = (None, None);
+                    train_on(Cpu::default(), spec, split, seed, options)?
+                }
             };
             let outcome =
                 (training_record(spec, &trained), curve(&trained), trained.model.params.to_safetensors()?);
@@ -70,8 +86,22 @@ pub(super) fn compute(
             let model = trained.model;
             let find: Find<'_> = match computing {
                 Some(Computing { machine, .. }) => {
-                    let mut placed = Placed::new(cuda::Ops::new(&machine), &model)?;
-                    Box::new(move |query| placed.retrieve(query))
+                    let mut on = Some(machine);
+                    Box::new(move |query| {
+                        let found = on
+                            .as_ref()
+                            .map(|machine| Uploaded::new(cuda::Ops::new(machine), &model)?.retrieve(query));
+                        match found {
+                            Some(Err(retrieve::Error::Device(error))) => {
+                                // The model is here, and gives the same.
+                                reporter.emit(Event::Warning(&format!("{error}; retrieving without it")));
+                                on = None;
+                            }
+                            Some(found) => return found,
+                            None => {}
+                        }
+                        model.retrieve(query)
+                    })
                 }
                 None => Box::new(move |query| model.retrieve(query)),
             };

@@ -17,8 +17,8 @@ pub struct Devices {
     opened: Mutex<BTreeMap<u32, Opened>>,
     /// Whether they were held against the processor, and how that ended.
     trusted: Mutex<BTreeMap<u32, Result<(), cuda::Error>>>,
-    /// What was told of devices that were passed over.
-    told: Mutex<BTreeSet<String>>,
+    /// Of which devices it was told that they are passed over; `None`: of all.
+    told: Mutex<BTreeSet<Option<u32>>>,
 }
 
 /// Where an experiment would compute.
@@ -45,6 +45,21 @@ impl Default for Devices {
     }
 }
 
+/// The device that it has to be, if it may be one.
+const fn wanted(choice: DeviceChoice) -> Option<Option<u32>> {
+    match choice {
+        DeviceChoice::Cpu => None,
+        DeviceChoice::Auto => Some(None),
+        DeviceChoice::Cuda(ordinal) => Some(Some(ordinal)),
+    }
+}
+
+/// Whether somebody wants to know why no device computes. Most machines have no driver.
+#[must_use]
+pub fn is_news(error: &cuda::Error) -> bool {
+    *error != cuda::Error::Absent(cuda::Absent::NoDriver)
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What lies in these is whole at any moment.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -63,11 +78,7 @@ impl Devices {
     /// # Errors
     /// If it names a device that is not there, or cannot do it.
     pub fn look(&self, choice: DeviceChoice, needed: u64) -> Result<Place, cuda::Error> {
-        let wanted = match choice {
-            DeviceChoice::Cpu => return Ok(Place::Processor(None)),
-            DeviceChoice::Auto => None,
-            DeviceChoice::Cuda(ordinal) => Some(ordinal),
-        };
+        let Some(wanted) = wanted(choice) else { return Ok(Place::Processor(None)) };
         match self.candidates(wanted, needed) {
             Ok(mut found) => Ok(Place::Device(found.swap_remove(0))),
             Err(error) if wanted.is_none() => Ok(Place::Processor(Some(error))),
@@ -86,22 +97,15 @@ impl Devices {
         needed: u64,
         reporter: &dyn Reporter,
     ) -> Result<Option<Computing>, cuda::Error> {
-        let wanted = match choice {
-            DeviceChoice::Cpu => return Ok(None),
-            DeviceChoice::Auto => None,
-            DeviceChoice::Cuda(ordinal) => Some(ordinal),
-        };
-        let pass_over = |error: cuda::Error| {
-            // Most machines have no driver, which is no news.
-            let is_news = error != cuda::Error::Absent(cuda::Absent::NoDriver);
-            let text = format!("computing without a device: {error}");
-            if is_news && locked(&self.told).insert(text.clone()) {
-                reporter.emit(Event::Warning(&text));
+        let Some(wanted) = wanted(choice) else { return Ok(None) };
+        let pass_over = |ordinal: Option<u32>, error: cuda::Error| {
+            if is_news(&error) && locked(&self.told).insert(ordinal) {
+                reporter.emit(Event::Warning(&format!("a device is passed over: {error}")));
             }
         };
         let found = match self.candidates(wanted, needed) {
             Err(error) if wanted.is_none() => {
-                pass_over(error);
+                pass_over(None, error);
                 return Ok(None);
             }
             found => found?,
@@ -109,7 +113,7 @@ impl Devices {
         for facts in found {
             match self.ready(&facts, needed) {
                 Ok(machine) => return Ok(Some(Computing { facts, machine })),
-                Err(error) if wanted.is_none() => pass_over(error),
+                Err(error) if wanted.is_none() => pass_over(Some(facts.ordinal), error),
                 Err(error) => return Err(error),
             }
         }

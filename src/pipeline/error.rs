@@ -18,7 +18,12 @@ pub enum Error {
     /// A device failed.
     #[error(
         "{source}{}",
-        if *kept { "; what was reached is kept: the same command goes on from there, with --device cpu too" } else { "" }
+        match source {
+            _ if *kept => "; what was reached is kept: the same command goes on from there, with --device cpu too",
+            cuda::Error::Device { .. } => "; run again, with --device cpu to compute on the processor",
+            // The others say so themselves.
+            _ => "",
+        }
     )]
     Device {
         /// How.

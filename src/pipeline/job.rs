@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Devices, Error, Located, Prepared};
 use crate::cuda;
 use crate::data::Split;
-use crate::experiment::{Averaging, Experiment, RetrieverSpec};
+use crate::experiment::{Averaging, DeviceChoice, Experiment, RetrieverSpec};
 use crate::retrieve::lru;
 use crate::run::{CellKey, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, Store};
 use crate::seed::Seed;
@@ -75,8 +75,11 @@ impl fmt::Display for Need {
 impl Job {
     /// The same job, waiting if it has something to compute on a device that cannot do it.
     #[must_use]
-    pub fn placed(mut self, devices: &Devices, store: &Store) -> Self {
+    pub fn with_device(mut self, devices: &Devices, store: &Store) -> Self {
         let State::Ready(data) = &self.state else { return self };
+        if !matches!(self.experiment.device, DeviceChoice::Cuda(_)) {
+            return self;
+        }
         let left = |seed: &Seed| !store.is_complete(&retrieval_key(&self.experiment, data, *seed));
         if let Some(needed) = device_bytes(&self.experiment, &data.split)
             && let Err(error) = devices.look(self.experiment.device, needed)

@@ -95,7 +95,7 @@ pub fn plan(
     let rankings = Store::rankings(&folders.runs);
     let shelf = Shelf::new(&folders.runs, [Cell::NAME, RankingCell::NAME]);
     let jobs = prepare(experiments, &folders.data, reporter).into_iter();
-    let jobs: Vec<Job> = jobs.map(|job| job.examined().placed(devices, &store)).collect();
+    let jobs: Vec<Job> = jobs.map(|job| job.examined().with_device(devices, &store)).collect();
     let mut plan = Plan { store, rankings, shelf, devices, begun: BTreeSet::new(), speed: None };
     let jobs = jobs.into_iter();
     Ok(jobs.map(|job| plan.job(job)).collect())
@@ -275,6 +275,15 @@ impl Plan<'_> {
             seeds.push((seed, fate));
         }
         let computes = seeds.iter().any(|(_, fate)| fate.computes());
+        let needed =
+            data.as_ref().filter(|_| retrieves).and_then(|data| device_bytes(&experiment, &data.split));
+        let place = needed.and_then(|needed| {
+            // One that cannot be used is among the needs.
+            Some((self.devices.look(experiment.device, needed).ok()?, needed))
+        });
+        let on_device = matches!(place, Some((Place::Device(_), _)));
+        let alike = |cell: &Manifest| cell.machine.device.is_some() == on_device;
+        let retrieved: Vec<Manifest> = retrieved.into_iter().filter(alike).collect();
         let (mut cost, mut is_measured) = (None, false);
         if let Some(data) = ready.filter(|_| computes) {
             let stages = [
@@ -311,11 +320,6 @@ impl Plan<'_> {
             }
         }
         let measured = is_measured && cost.is_some();
-        let needed = data.filter(|_| retrieves).and_then(|data| device_bytes(&experiment, &data.split));
-        let place = needed.and_then(|needed| {
-            // One that cannot be used is among the needs.
-            Some((self.devices.look(experiment.device, needed).ok()?, needed))
-        });
         let experiment = experiment.name;
         Planned {
             experiment,

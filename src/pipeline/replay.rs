@@ -7,7 +7,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 
 use super::prepare::prepare;
-use super::{Ending, Error, Folders, Job, Options, State, ranking_key, retrieval_key, run as run_all};
+use super::{Ending, Error, Folders, Job, Need, Options, State, ranking_key, retrieval_key, run as run_all};
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::{Experiment, Override, SecondStage};
 use crate::pretrain::PretrainedCell;
@@ -138,10 +138,7 @@ impl Replay {
     fn look(&self, job: &Job, overrides: &[Override]) -> Result<Vec<Change>, Error> {
         match &job.state {
             State::Ready(_) => {}
-            State::Waiting(needs) => {
-                let needs: Vec<String> = needs.iter().map(ToString::to_string).collect();
-                return Err(self.refused(format!("it needs {}", needs.join("; and "))));
-            }
+            State::Waiting(needs) => return Err(self.refused(needing(needs))),
             State::Broken(error) => return Err(self.refused(error.to_string())),
         }
         let Some(data) = &job.data else { return Err(self.refused("its data are not here")) };
@@ -218,7 +215,8 @@ impl Replay {
             Ending::Finished { cells, .. } => cells,
             Ending::Failed { error, .. } | Ending::Broken(error) => return Err(error),
             Ending::Interrupted { .. } => return Err(Error::Retrieve(crate::retrieve::Error::Interrupted)),
-            Ending::Waiting { .. } | Ending::NotStarted | Ending::Unfinished { .. } => {
+            Ending::Waiting { needs, .. } => return Err(self.refused(needing(&needs))),
+            Ending::NotStarted | Ending::Unfinished { .. } => {
                 return Err(self.refused("what it needs went away meanwhile"));
             }
         };
@@ -313,6 +311,11 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+fn needing(needs: &[Need]) -> String {
+    let needs: Vec<String> = needs.iter().map(ToString::to_string).collect();
+    format!("it needs {}", needs.join("; and "))
 }
 
 /// What lies in a folder, its settings, and the store that it belongs to.

@@ -12,7 +12,7 @@ use super::{
     ranking_key, retrieval_key,
 };
 use crate::events::{Interrupt, Reporter};
-use crate::experiment::{DeviceChoice, Experiment};
+use crate::experiment::{DeviceChoice, Experiment, RetrieverSpec};
 use crate::run::{CellKey, Glance, Manifest, RankingCell, Stage, Step, Store, atomic};
 use crate::seed::Seed;
 
@@ -45,8 +45,6 @@ pub struct Staged {
     pub needs: Vec<Need>,
     /// Why it can never run.
     pub broken: Option<Error>,
-    /// GPUs that a cell of it asks for.
-    pub gpus: u32,
 }
 
 /// The cells of experiments, with what is stored of them and what the others cost. Only the data are read.
@@ -95,8 +93,7 @@ impl Stages<'_> {
             State::Waiting(waits) => needs = waits,
             State::Broken(error) => broken = Some(error),
         }
-        let gpus = gpus(&experiment);
-        Staged { experiment, cells, needs, broken, gpus }
+        Staged { experiment, cells, needs, broken }
     }
 
     fn cells(
@@ -130,7 +127,11 @@ impl Stages<'_> {
         let key_of = |&seed: &Seed| (seed, retrieval_key(experiment, data, seed));
         let keys: Vec<(Seed, CellKey)> = experiment.seeds.iter().map(key_of).collect();
         let first = looks(&self.store, (experiment, data), &keys)?;
-        let known = measured_of(&first);
+        // Cells of the same place: a device's times say nothing of a node without one.
+        let on_device = matches!(experiment.device, DeviceChoice::Cuda(_));
+        let alike = |cell: &Manifest| cell.machine.device.is_some() == on_device;
+        let known: Vec<_> = first.iter().map(|cell| cell.clone().filter(alike)).collect();
+        let known = measured_of(&known);
         for ((seed, key), manifest) in keys.iter().zip(&first) {
             let none = Vec::new();
             let cost = |stages: &mut Self| estimate(experiment, &data.split, stages.speed());
@@ -192,10 +193,11 @@ fn measured_of(manifests: &[Option<Manifest>]) -> Option<Known> {
     Some((measured(&stored)?, threads))
 }
 
-/// GPUs that a cell of an experiment asks for: one, if its setting `device` names one.
+/// GPUs that a stage of an experiment asks for: one, if its setting `device` names one and the stage computes there.
 #[must_use]
-pub fn gpus(experiment: &Experiment) -> u32 {
-    u32::from(matches!(experiment.device, DeviceChoice::Cuda(_)))
+pub fn gpus(experiment: &Experiment, step: Step) -> u32 {
+    let computes = step == Step::Retrieval && matches!(experiment.retriever, RetrieverSpec::Lru(_));
+    u32::from(computes && matches!(experiment.device, DeviceChoice::Cuda(_)))
 }
 
 /// How one cell ended.
@@ -227,7 +229,16 @@ pub fn compute_cell(
     let Some(job) = prepare(vec![experiment], &folders.data, options.reporter).pop() else {
         return Ok(CellEnding::Waiting(Vec::new()));
     };
-    let job = if step == Step::Ranking { job.examined() } else { job };
+    let job = match step {
+        Step::Ranking => job.examined(),
+        Step::Retrieval => job.with_device(options.devices, &Store::new(&folders.runs)),
+        Step::Pretraining => job,
+    };
+    if let State::Waiting(needs) = &job.state
+        && needs.iter().any(|need| matches!(need, Need::Device { .. }))
+    {
+        return Ok(CellEnding::Waiting(needs.clone()));
+    }
     let data = match (&job.state, &job.data) {
         (State::Broken(_), _) | (_, None) => None,
         // A retriever needs no backbone.

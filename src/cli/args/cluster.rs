@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs};
 
-use super::running::parse_override;
-use crate::experiment::Override;
+use super::running::{parse_device, parse_override};
+use crate::experiment::{DeviceChoice, Override};
 use crate::slurm::{Mebibytes, Minutes, is_name};
 
 /// `bench submit`.
@@ -17,6 +17,9 @@ pub struct SubmitArgs {
     /// Change a setting of every file, such as -S retriever.dropout=0.2
     #[arg(short = 'S', value_name = "KEY=VALUE", action = ArgAction::Append, value_parser = parse_override)]
     pub overrides: Vec<Override>,
+    /// Where to compute: auto, cpu or cuda:0, for which each cell gets a GPU; the same as -S device=DEVICE
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device, conflicts_with = "resubmit")]
+    pub device: Option<DeviceChoice>,
     /// Submit again what failed of an earlier submission, with twice the memory or time where it lacked that
     #[arg(long, value_name = "SUBMISSION", conflicts_with_all = ["files", "overrides"])]
     pub resubmit: Option<String>,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args as ClapArgs};
 
-use super::running::parse_override;
-use crate::experiment::Override;
+use super::running::{parse_device, parse_override};
+use crate::experiment::{DeviceChoice, Override};
 
 /// `bench replay`.
 #[derive(Debug, Clone, ClapArgs)]
@@ -22,6 +22,9 @@ pub struct ReplayArgs {
     /// Change a setting that decides nothing, such as -S backbone.name=FOLDER where the backbone lies elsewhere now
     #[arg(short = 'S', value_name = "KEY=VALUE", action = ArgAction::Append, value_parser = parse_override)]
     pub overrides: Vec<Override>,
+    /// Where to compute: auto, cpu or cuda:N, whatever computed it then [default: auto]
+    #[arg(long, value_name = "DEVICE", value_parser = parse_device)]
+    pub device: Option<DeviceChoice>,
 }
 
 /// `bench bundle`.

@@ -18,7 +18,7 @@ pub use cluster::{CellArgs, StatusArgs, SubmitArgs};
 pub use comparing::{CompareArgs, CompareFormat};
 pub use exchange::{AuditArgs, ExportArgs, ExportFormat, HeldOut, IdNames, ImportArgs, ImportIds, RunFormat};
 pub use keeping::{BundleArgs, CleanArgs, DoctorArgs, ReplayArgs};
-pub use running::{FetchArgs, ReportArgs, RunArgs, Selection, SummaryArgs};
+pub use running::{FetchArgs, ReportArgs, RunArgs, Selection, SummaryArgs, with_device};
 
 const AFTER_HELP: &str = "\
 Files without a command are run: `bench experiments/*.toml` is `bench run experiments/*.toml`. A folder stands for the \

@@ -23,12 +23,17 @@ pub struct Selection {
 impl Selection {
     /// What the command line changes of every file.
     pub fn overrides(&self) -> Vec<Override> {
-        let device = self.device.and_then(|device| format!("device={device}").parse().ok());
-        self.overrides.iter().cloned().chain(device).collect()
+        with_device(&self.overrides, self.device)
     }
 }
 
-fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+/// What `-S` and `--device` change.
+pub fn with_device(overrides: &[Override], device: Option<DeviceChoice>) -> Vec<Override> {
+    let device = device.and_then(|device| format!("device={device}").parse().ok());
+    overrides.iter().cloned().chain(device).collect()
+}
+
+pub(super) fn parse_device(text: &str) -> Result<DeviceChoice, String> {
     text.parse().map_err(|expected: String| format!("expected {expected}"))
 }
 

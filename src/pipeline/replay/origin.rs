@@ -133,6 +133,8 @@ impl Facts {
         let processor = |machine: &Machine| machine.processor.clone().unwrap_or_default();
         hold("processor".to_owned(), machine(&processor), processor(&here));
         hold("instruction sets".to_owned(), machine(&|m| m.cpu_features.clone()), here.cpu_features.clone());
+        let device = |machine: &Machine| machine.device.clone().unwrap_or_default();
+        hold("device of the retriever".to_owned(), machine(&device), "known when it has computed".to_owned());
         hold("threads".to_owned(), machine(&|m| m.threads.to_string()), here.threads.to_string());
         let split = |data: &DatasetRecord| data.split_fingerprint.get(..16).unwrap_or_default().to_owned();
         hold("split".to_owned(), BTreeSet::from([split(&self.dataset)]), split(data));

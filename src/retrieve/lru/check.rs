@@ -16,9 +16,9 @@ use crate::retrieve::catalogue::Walks;
 use crate::retrieve::{Error, Query};
 use crate::seed::Seed;
 
-/// More than a tile of every kernel, and no multiple of one.
+/// With the widths below more than a tile of every kernel and no multiple of one, and enough for the kernel of wide products.
 const ITEMS: usize = 300;
-const WINDOWS: usize = 24;
+const WINDOWS: usize = 40;
 const STEPS: usize = 2;
 
 /// Train and retrieve a little on a device and on the processor, with every operation that LRURec has.
@@ -52,8 +52,9 @@ where
     Error: From<O::Error>,
 {
     let mut spec = LruSpec::paper_default(&DatasetSource::Beauty);
-    (spec.hidden_dim, spec.state_dim, spec.feed_forward_dim, spec.max_len) = (40, 48, 72, 24);
-    (spec.dropout, spec.lru_dropout, spec.learning_rate) = (0.3, 0.2, 0.01);
+    (spec.hidden_dim, spec.state_dim, spec.feed_forward_dim, spec.max_len) = (40, 48, 400, 24);
+    // So small a norm that gradients are clipped.
+    (spec.dropout, spec.lru_dropout, spec.learning_rate, spec.max_grad_norm) = (0.3, 0.2, 0.01, 0.1);
     let seed = Seed::new(1);
     let mut rng = seed.stream("check/items");
     let mut sequence = |longest: usize| -> Vec<ItemId> {

@@ -107,14 +107,14 @@ impl LruRec {
 }
 
 /// The weights of a model where other operations than the processor's find them.
-pub struct Placed<O: Ops> {
+pub struct Uploaded<O: Ops> {
     frame: Frame,
     ops: O,
     weights: O::Floats,
     turned: Vec<Turned<O>>,
 }
 
-impl<O: Walks> Placed<O>
+impl<O: Walks> Uploaded<O>
 where
     Error: From<O::Error>,
 {

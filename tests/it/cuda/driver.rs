@@ -1,6 +1,6 @@
 //! A driver of emulated devices with little memory, faults and wrong results, as a test asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,13 +14,15 @@ use super::emulator::Emulator;
 pub struct Trouble {
     /// Why there are none.
     pub absent: Option<Absent>,
+    /// Devices beside the first, all without trouble.
+    pub others: u32,
     /// Bytes that others hold.
     pub taken: u64,
     /// The launch from which on they do.
     pub taken_from: u64,
     /// The launch that fails, from 1.
     pub fails_at: Option<u64>,
-    /// A kernel whose launches change a bit of the first number that the last argument points to.
+    /// A kernel whose launches change a bit of the first number of its result.
     pub spoils: Option<&'static str>,
 }
 
@@ -32,6 +34,7 @@ pub const MEMORY: u64 = 1 << 30;
 pub struct Seen {
     pub launches: AtomicU64,
     pub opened: AtomicU64,
+    pub kernels: Mutex<BTreeSet<&'static str>>,
     /// Bytes in use, and the most there were.
     pub used: Mutex<(u64, u64)>,
 }
@@ -56,22 +59,22 @@ impl Driver for Emulated {
         if let Some(absent) = &self.trouble.absent {
             return Err(absent.clone());
         }
-        let name = "Emulator 1".to_owned();
-        Ok(vec![Facts {
-            ordinal: 0,
-            name,
+        let facts = |ordinal| Facts {
+            ordinal,
+            name: format!("Emulator {}", ordinal + 1),
             capability: (8, 0),
             memory: MEMORY,
             driver: 12_040,
-            multiprocessors: 1,
-            clock: 1e9,
-        }])
+            cores: Some((1, 1e9)),
+        };
+        Ok((0..=self.trouble.others).map(facts).collect())
     }
 
     fn open(&self, ordinal: u32) -> Result<Arc<dyn Machine>, Error> {
         let facts = self.devices()?.remove(ordinal as usize);
         self.seen.opened.fetch_add(1, Ordering::SeqCst);
-        let (trouble, seen) = (self.trouble.clone(), Arc::clone(&self.seen));
+        let trouble = if ordinal == 0 { self.trouble.clone() } else { Trouble::default() };
+        let seen = Arc::clone(&self.seen);
         let emulator = Emulator::start().unwrap();
         Ok(Arc::new(Troubled { emulator, facts, trouble, seen, sizes: Mutex::default() }))
     }
@@ -147,11 +150,18 @@ impl Machine for Troubled {
         }
         // SAFETY: whoever launches sees to the arguments.
         unsafe { self.emulator.launch(kernel, shape, arguments) }?;
+        self.seen.kernels.lock().unwrap().insert(kernel);
         if self.trouble.spoils == Some(kernel) {
-            let last = arguments.last().unwrap().cast::<u64>();
-            // SAFETY: the last argument of such a kernel is the place of its result.
+            // Most have the place of their result at the end; that of a norm is an f64, whose first half is the lower one.
+            let (at, half) = match kernel {
+                "product_wide" | "product_deep" => (5, 0),
+                "walk_catalogue" => (arguments.len() - 5, 0),
+                "total_norm" => (arguments.len() - 1, 1),
+                _ => (arguments.len() - 1, 0),
+            };
+            // SAFETY: the argument is the place of an array of such a machine, whose memory is this process's.
             unsafe {
-                let place = last.read() as *mut u32;
+                let place = (arguments[at].cast::<u64>().read() as *mut u32).add(half);
                 place.write(place.read() ^ 1 << 20);
             }
         }

@@ -52,7 +52,7 @@ fn what_is_missing_is_said_with_what_to_do() {
         ),
         (
             Absent::NoSuch { ordinal: 7, count: 2 },
-            "there is no cuda:7; the NVIDIA driver sees 2: cuda:0, cuda:1",
+            "there is no cuda:7; the NVIDIA driver sees 2: cuda:0, cuda:1; choose another, or use device = \"cpu\"",
         ),
     ] {
         assert_eq!(absent.to_string(), expected);

@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bench::cuda::{Absent, Driver};
+use bench::cuda::{Absent, Driver, Error, kernel_names};
 use bench::data::{Dataset, Split};
 use bench::events::{Event, Interrupt, Reporter, Silent};
 use bench::experiment::{DeviceChoice, Experiment, Override};
 use bench::pipeline::{Devices, Ending, Folders, Options, Outcome, Place, device_bytes, run};
+use bench::retrieve::lru::check;
 use bench::run::{Cell, set_checkpoint_pause};
 
 use super::driver::{Emulated, MEMORY, Trouble};
@@ -118,7 +119,7 @@ fn a_device_that_is_named_and_cannot_be_used_is_told_before_anything_is_computed
         (
             "device=cuda:7",
             Trouble::default(),
-            "waiting: a device with 16 MiB of free memory: there is no cuda:7; the NVIDIA driver sees 1: cuda:0",
+            "waiting: a device with 18 MiB of free memory: there is no cuda:7; the NVIDIA driver sees 1: cuda:0; choose another, or use device = \"cpu\"",
         ),
         (
             "device=cuda:0",
@@ -126,19 +127,19 @@ fn a_device_that_is_named_and_cannot_be_used_is_told_before_anything_is_computed
                 absent: Some(Absent::OldDriver { found: 11_040, needed: 12_000 }),
                 ..Trouble::default()
             },
-            "waiting: a device with 16 MiB of free memory: the NVIDIA driver is for CUDA 11.4, and the kernels need 12.0 (driver 525 or later); update it, or use \
+            "waiting: a device with 18 MiB of free memory: the NVIDIA driver is for CUDA 11.4, and the kernels need 12.0 (driver 525 or later); update it, or use \
              device = \"cpu\"",
         ),
         (
             "device=cuda:0",
             Trouble { absent: Some(Absent::NoDriver), ..Trouble::default() },
-            "waiting: a device with 16 MiB of free memory: no NVIDIA driver is installed here (libcuda.so.1 is not found); install the driver of the device, or use \
+            "waiting: a device with 18 MiB of free memory: no NVIDIA driver is installed here (libcuda.so.1 is not found); install the driver of the device, or use \
              device = \"cpu\"",
         ),
         (
             "device=cuda:0",
             Trouble { taken: MEMORY - (1 << 20), ..Trouble::default() },
-            "cuda:0 (Emulator 1): 16 MiB of memory are needed, and 1 MiB of 1024 MiB are free; end what else uses it, choose another \
+            "cuda:0 (Emulator 1): 18 MiB of memory are needed, and 1 of 1024 MiB are free; end what else uses it, choose another \
              device, or use device = \"cpu\"",
         ),
         (
@@ -153,6 +154,10 @@ fn a_device_that_is_named_and_cannot_be_used_is_told_before_anything_is_computed
         let (outcome, _) = run_on(driver, folder.path(), &[device]);
         assert_eq!(failed(&outcome), expected);
         assert!(!folder.path().join("reports/x").exists());
+        let computed = fs::read_dir(folder.path().join("runs/retrieval")).is_ok_and(|mut entries| {
+            entries.any(|entry| entry.unwrap().path().extension().is_none_or(|kind| kind == "checkpoint"))
+        });
+        assert!(!computed, "{expected}");
     }
 }
 
@@ -165,23 +170,23 @@ fn a_device_that_nobody_named_and_that_cannot_be_used_is_passed_over_with_a_warn
                 absent: Some(Absent::OldDriver { found: 11_040, needed: 12_000 }),
                 ..Trouble::default()
             },
-            Some("computing without a device: the NVIDIA driver is for CUDA 11.4"),
+            Some("a device is passed over: the NVIDIA driver is for CUDA 11.4"),
         ),
         (Trouble { absent: Some(Absent::NoDriver), ..Trouble::default() }, None),
         (
             Trouble { taken: MEMORY, ..Trouble::default() },
-            Some("computing without a device: cuda:0 (Emulator 1): "),
+            Some("a device is passed over: cuda:0 (Emulator 1): "),
         ),
         (
             Trouble { spoils: Some("scan_forward"), ..Trouble::default() },
-            Some("computing without a device: cuda:0 (Emulator 1): the losses of training steps are not"),
+            Some("a device is passed over: cuda:0 (Emulator 1): the losses of training steps are not"),
         ),
     ] {
         let Some((driver, seen)) = Emulated::start(trouble) else { return };
         let folder = tempfile::tempdir().unwrap();
         let (outcome, told) = run_on(driver, folder.path(), &["seeds=[5, 6]"]);
         let passed_over: Vec<&String> =
-            told.iter().filter(|text| text.starts_with("computing without")).collect();
+            told.iter().filter(|text| text.starts_with("a device is passed over")).collect();
         assert_eq!(passed_over.len(), usize::from(warning.is_some()), "once for both seeds: {told:?}");
         assert!(warning.is_none_or(|warning| passed_over[0].starts_with(warning)), "{told:?}");
         same(&finished(outcome), expected.as_ref().unwrap());
@@ -205,7 +210,7 @@ fn a_device_that_fails_in_training_is_named_and_the_processor_goes_on_from_the_c
         ),
         (
             Trouble { taken: MEMORY, taken_from: late, ..Trouble::default() },
-            " MiB of memory are needed, and 0 MiB of 1024 MiB are free; end what else uses it, choose another device, or use device = \
+            " MiB of memory are needed, and 0 of 1024 MiB are free; end what else uses it, choose another device, or use device = \
              \"cpu\"",
         ),
     ] {
@@ -228,6 +233,56 @@ fn a_device_that_fails_in_training_is_named_and_the_processor_goes_on_from_the_c
 fn split(experiment: &Experiment) -> Split {
     let dataset = Dataset::load(&experiment.dataset, Path::new("data"), &Silent).unwrap();
     Split::leave_one_out(&dataset).unwrap()
+}
+
+#[test]
+fn a_device_that_nobody_named_and_that_fails_leaves_the_rest_to_the_processor() {
+    let Some((driver, seen)) = Emulated::start(Trouble::default()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    finished(run_on(driver, folder.path(), &["device=cuda:0"]).0);
+    let all = seen.launches.load(Ordering::SeqCst);
+    let expected = expected();
+    // In training, and in the last retrieval, when the model is on the processor already.
+    for (fails_at, told_of, device) in
+        [(all * 7 / 10, "; going on without it", false), (all - 1, "; retrieving without it", true)]
+    {
+        let trouble = Trouble { fails_at: Some(fails_at), ..Trouble::default() };
+        let (driver, _) = Emulated::start(trouble).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (outcome, told) = run_on(driver, folder.path(), &[]);
+        let found = finished(outcome);
+        assert!(told.iter().any(|text| text.contains("CUDA_ERROR") && text.ends_with(told_of)), "{told:?}");
+        assert_eq!(found.manifest.machine.device.is_some(), device);
+        same(&found, &expected);
+    }
+}
+
+#[test]
+fn the_first_device_that_can_is_taken() {
+    let trouble = Trouble { others: 2, taken: MEMORY, ..Trouble::default() };
+    let Some((driver, _)) = Emulated::start(trouble) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (outcome, told) = run_on(driver, folder.path(), &[]);
+    let device = finished(outcome).manifest.machine.device;
+    assert_eq!(device.as_deref(), Some("Emulator 2 (cuda:1), driver for CUDA 12.4"));
+    let passed_over =
+        told.iter().find(|text| text.starts_with("a device is passed over: cuda:0 (Emulator 1): "));
+    assert!(passed_over.is_some(), "{told:?}");
+}
+
+#[test]
+fn a_device_is_found_out_whichever_kernel_gives_one_wrong_number() {
+    let Some((driver, seen)) = Emulated::start(Trouble::default()) else { return };
+    check(&driver.open(0).unwrap()).unwrap();
+    let launched: Vec<&str> = seen.kernels.lock().unwrap().iter().copied().collect();
+    let mut all: Vec<&str> = kernel_names().collect();
+    all.sort_unstable();
+    assert_eq!(launched, all, "it launches every kernel");
+    for kernel in all {
+        let (driver, _) = Emulated::start(Trouble { spoils: Some(kernel), ..Trouble::default() }).unwrap();
+        let found = check(&driver.open(0).unwrap());
+        assert!(matches!(found, Err(Error::Differs { .. })), "{kernel}: {found:?}");
+    }
 }
 
 #[test]
@@ -255,7 +310,10 @@ fn what_a_plan_says_of_a_devices_memory_is_enough_and_not_twice_what_is_used() {
         finished(run_with(&devices, folder.path(), &overrides).0);
         let (_, most) = *seen.used.lock().unwrap();
         println!("{overrides:?}: {needed} planned, {most} used");
-        assert!(most <= needed && needed <= 2 * most, "{overrides:?}: {needed} planned, {most} used");
+        assert!(
+            most <= needed && needed <= 2 * most + (16 << 20),
+            "{overrides:?}: {needed} planned, {most} used"
+        );
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bench::experiment::{Experiment, Loaded};
 use bench::pipeline::gpus;
+use bench::run::Step;
 use bench::slurm::{Mebibytes, Minutes, Need, Resources};
 use proptest::prelude::*;
 
@@ -43,10 +44,11 @@ fn a_gpu_is_asked_for_only_where_the_experiment_names_one() {
     let Ok(Loaded::Runnable(mut experiment)) = Experiment::check(&path, &[], &[]) else {
         panic!("the quickstart")
     };
-    assert_eq!(gpus(&experiment), 0);
+    assert_eq!(gpus(&experiment, Step::Retrieval), 0);
     for (device, expected) in [("auto", 0), ("cpu", 0), ("cuda:1", 1)] {
         experiment.device = device.parse().unwrap();
-        assert_eq!(gpus(&experiment), expected, "{device}");
+        assert_eq!(gpus(&experiment, Step::Retrieval), expected, "{device}");
+        assert_eq!(gpus(&experiment, Step::Ranking), 0, "the ranker computes on processors");
     }
 }
 

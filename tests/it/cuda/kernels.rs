@@ -1,5 +1,7 @@
 //! Every kernel beside its CPU twin: the same bits, and nothing written beside its arrays.
 
+use std::path::Path;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -67,13 +69,26 @@ fn same(found: &Array<f32>, expected: &[f32], what: &str) {
 }
 
 #[test]
-fn every_kernel_has_a_function_here() {
-    let source = include_str!("../../../src/cuda/kernels.rs");
+fn every_kernel_is_launched_by_the_file_of_its_name() {
     let names: Vec<&str> = kernel_names().collect();
     assert_eq!(names.len(), 24, "{names:?}");
-    for name in names {
-        assert!(source.contains(&format!("\"{name}\"")), "{name}");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels");
+    let mut found = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|kind| kind != "cu") {
+            continue;
+        }
+        let (kernels, launches) = (
+            std::fs::read_to_string(&path).unwrap(),
+            std::fs::read_to_string(path.with_extension("rs")).unwrap(),
+        );
+        for name in names.iter().filter(|name| kernels.contains(&format!("__global__ void {name}("))) {
+            assert!(launches.contains(&format!("\"{name}\"")), "{name} of {}", path.display());
+            found += 1;
+        }
     }
+    assert_eq!(found, names.len());
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod batches;
 #[path = "../../tests/it/cuda/emulator.rs"]
 mod emulator;
 mod floors;
+#[path = "../median.rs"]
+mod median;
 mod timed;
 mod whole;
 

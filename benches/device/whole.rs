@@ -21,6 +21,7 @@ use bench::seed::Seed;
 use super::Bed;
 use super::batches::{self, Input};
 use super::floors::{Floor, Step};
+use super::median::median;
 use super::timed::Timed;
 
 /// The medians that are asked of an H100.
@@ -33,11 +34,6 @@ fn of_device(error: retrieve::Error) -> Error {
         retrieve::Error::Device(error) => error,
         other => panic!("{other}"),
     }
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
 }
 
 /// How many steps are timed.

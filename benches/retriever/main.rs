@@ -5,6 +5,8 @@
 //! `benches/peers/requirements.txt`) it also runs the peer in turns with us; with `BENCH_DATA_DIR` the batches are those of the
 //! real datasets, else random ones of the same shape. `BENCH_STEPS` (20) steps are timed in each turn.
 
+#[path = "../median.rs"]
+mod median;
 #[path = "../multiply_adds.rs"]
 mod multiply_adds;
 

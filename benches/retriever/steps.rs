@@ -15,6 +15,7 @@ use bench::seed::Seed;
 use serde::{Deserialize, Serialize};
 
 use super::batches::{self, Input, SHAPES};
+use super::median::median;
 use super::peer;
 
 /// What a process measures of one dataset.
@@ -29,11 +30,6 @@ pub struct Measured {
 
 fn steps() -> usize {
     std::env::var("BENCH_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(20)
-}
-
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds[seconds.len() / 2]
 }
 
 fn trainer(input: &Input) -> Trainer {

@@ -1,6 +1,7 @@
 //! One cell: train, retrieve for validation and test, and write down what happened.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::devices::Computing;
@@ -15,7 +16,7 @@ use crate::nn::ops::Cpu;
 use crate::retrieve::lru::Uploaded;
 use crate::retrieve::lru::train::train_on;
 use crate::retrieve::{
-    self, Popularity, Query, RandomOrder, Retrieved, Retriever, StopReason, TrainOptions, Trained,
+    self, LruRec, Popularity, Query, RandomOrder, Retrieved, Retriever, StopReason, TrainOptions, Trained,
 };
 use crate::run::{
     self, Cell, CellCheckpoints, CodeRecord, CurvePoint, MANIFEST_VERSION, Machine, Manifest,
@@ -55,56 +56,43 @@ pub(super) fn compute(
             let needed = device_bytes(experiment, split).unwrap_or(0);
             let failed = |error| failure(error, checkpoints);
             let opened = devices.open(experiment.device, needed, reporter);
-            let computing = opened.map_err(|error| failed(error.into()))?;
-            let mut computing = computing;
-            let trained = match &computing {
-                Some(Computing { facts, machine }) => {
-                    reporter.emit(Event::Note(&format!("the retriever computes on {facts}")));
-                    device = Some(facts.describe());
-                    let trained = train_on(cuda::Ops::new(machine), spec, split, seed, options);
-                    match trained {
-                        // Nobody asked for this device, and the processor goes on from what it reached.
-                        Err(retrieve::Error::Device(error)) if experiment.device == DeviceChoice::Auto => {
-                            reporter.emit(Event::Warning(&format!("{error}; going on without it")));
-                            None
-                        }
-                        trained => Some(trained.map_err(failed)?),
+            let mut computing = opened.map_err(|error| failed(error.into()))?;
+            let mut trained = None;
+            if let Some(Computing { facts, machine }) = &computing {
+                reporter.emit(Event::Note(&format!("the retriever computes on {facts}")));
+                match train_on(cuda::Ops::new(machine), spec, split, seed, options) {
+                    // Nobody asked for this device, and the processor goes on from what it reached.
+                    Err(retrieve::Error::Device(error)) if experiment.device == DeviceChoice::Auto => {
+                        reporter.emit(Event::Warning(&format!("{error}; going on without it")));
+                        computing = None;
                     }
+                    result => trained = Some(result.map_err(failed)?),
                 }
-                None => None,
-            };
+            }
             let trained = match trained {
                 Some(trained) => trained,
-                None => {
-                    (computing, device) = (None, None);
-                    train_on(Cpu::default(), spec, split, seed, options)?
-                }
+                None => train_on(Cpu::default(), spec, split, seed, options)?,
             };
+            device = computing.as_ref().map(|computing| computing.facts.describe());
             let outcome =
                 (training_record(spec, &trained), curve(&trained), trained.model.params.to_safetensors()?);
             wall_seconds.insert("train".to_owned(), clock.elapsed().as_secs_f64());
             let model = trained.model;
-            let find: Find<'_> = match computing {
-                Some(Computing { machine, .. }) => {
-                    let mut on = Some(machine);
-                    Box::new(move |query| {
-                        let found = on
-                            .as_ref()
-                            .map(|machine| Uploaded::new(cuda::Ops::new(machine), &model)?.retrieve(query));
-                        match found {
-                            Some(Err(retrieve::Error::Device(error))) => {
-                                // The model is here, and gives the same.
-                                reporter.emit(Event::Warning(&format!("{error}; retrieving without it")));
-                                on = None;
-                            }
-                            Some(found) => return found,
-                            None => {}
+            // The weights go there once, for both parts.
+            let mut on = computing.map(|Computing { machine, .. }| (machine, None));
+            let find: Find<'_> = Box::new(move |query| {
+                if let Some((machine, uploaded)) = &mut on {
+                    match find_on(machine, uploaded, &model, query) {
+                        Err(retrieve::Error::Device(error)) => {
+                            // The model is here, and gives the same.
+                            reporter.emit(Event::Warning(&format!("{error}; retrieving without it")));
+                            on = None;
                         }
-                        model.retrieve(query)
-                    })
+                        found => return found,
+                    }
                 }
-                None => Box::new(move |query| model.retrieve(query)),
-            };
+                model.retrieve(query)
+            });
             (find, Some(outcome))
         }
         RetrieverSpec::Popularity => (finder(Popularity::fit(split)), None),
@@ -159,6 +147,20 @@ fn failure(error: retrieve::Error, checkpoints: &CellCheckpoints<'_>) -> Error {
         retrieve::Error::Device(source) => Error::Device { source, kept: checkpoints.any() },
         other => other.into(),
     }
+}
+
+/// What a model finds on a device, which has its weights from the first query on.
+fn find_on(
+    machine: &Arc<dyn cuda::Machine>,
+    uploaded: &mut Option<Uploaded<cuda::Ops>>,
+    model: &LruRec,
+    query: &Query<'_>,
+) -> Result<Retrieved, retrieve::Error> {
+    let uploaded = match uploaded {
+        Some(uploaded) => uploaded,
+        None => uploaded.insert(Uploaded::new(cuda::Ops::new(machine), model)?),
+    };
+    uploaded.retrieve(query)
 }
 
 fn finder<'a>(retriever: impl Retriever + 'a) -> Find<'a> {

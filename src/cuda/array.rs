@@ -14,11 +14,31 @@ pub unsafe trait Element: Copy + Default + 'static {}
 // SAFETY: plain numbers.
 unsafe impl Element for f32 {}
 // SAFETY: plain numbers.
+unsafe impl Element for half::bf16 {}
+// SAFETY: plain numbers.
+unsafe impl Element for u8 {}
+// SAFETY: plain numbers.
 unsafe impl Element for f64 {}
 // SAFETY: plain numbers.
 unsafe impl Element for u32 {}
 // SAFETY: plain numbers.
 unsafe impl Element for u64 {}
+
+/// What activations of a decoder are kept as.
+pub trait Activation: Element {
+    /// Which of two kernels is for such elements: `[f32, bf16]`.
+    fn kernel(names: [&'static str; 2]) -> &'static str;
+}
+impl Activation for f32 {
+    fn kernel([name, _]: [&'static str; 2]) -> &'static str {
+        name
+    }
+}
+impl Activation for half::bf16 {
+    fn kernel([_, name]: [&'static str; 2]) -> &'static str {
+        name
+    }
+}
 
 /// Numbers in a device's memory. It keeps its memory when it gets shorter.
 pub struct Array<T> {

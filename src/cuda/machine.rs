@@ -13,6 +13,11 @@ pub const SOURCE: &str = concat!(
     include_str!("kernels/cross_entropy.cu"),
     include_str!("kernels/adamw.cu"),
     include_str!("kernels/catalogue.cu"),
+    include_str!("kernels/layers.cu"),
+    include_str!("kernels/lora.cu"),
+    include_str!("kernels/quant.cu"),
+    include_str!("kernels/matmul.cu"),
+    include_str!("kernels/attention.cu"),
 );
 
 /// The names of the kernels in [`SOURCE`].

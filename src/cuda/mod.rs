@@ -11,7 +11,7 @@ mod kernels;
 mod machine;
 mod ops;
 
-pub use array::{Array, Element, Slice, SliceMut};
+pub use array::{Activation, Array, Element, Slice, SliceMut};
 pub use device::{Device, Facts, devices, ptx};
 pub use driver::{Driver, Installed};
 pub use error::{Absent, Error};

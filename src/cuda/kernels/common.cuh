@@ -13,6 +13,33 @@ typedef unsigned long long u64;
 // f32 lanes of a virtual register of the CPU's kernels: sums over a row run down 16 lanes, which are added as a tree.
 #define LANES 16u
 
+// bfloat16, as nn::quant keeps it.
+struct Bf16 {
+    unsigned short bits;
+};
+
+// An element as a number.
+__device__ inline float value(float x) {
+    return x;
+}
+__device__ inline float value(Bf16 x) {
+    return __int_as_float((int)((u32)x.bits << 16));
+}
+
+// A number as an element: to nearest, ties to even; a NaN stays one. src/nn/quant/stored.rs.
+template <class E>
+__device__ inline E element(float x);
+template <>
+__device__ inline float element<float>(float x) {
+    return x;
+}
+template <>
+__device__ inline Bf16 element<Bf16>(float x) {
+    u32 bits = (u32)__float_as_int(x);
+    u32 even = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+    return Bf16{(unsigned short)(x != x ? bits >> 16 | 0x40u : even)};
+}
+
 // The mask of a dropout layer: src/nn/dropout.rs.
 struct Dropout {
     u64 key;

@@ -13,7 +13,8 @@ import hashlib
 import importlib.util
 from pathlib import Path
 
-FILES = ["common.cuh", "rows.cu", "scan.cu", "product.cu", "cross_entropy.cu", "adamw.cu", "catalogue.cu"]
+FILES = ["common.cuh", "rows.cu", "scan.cu", "product.cu", "cross_entropy.cu", "adamw.cu", "catalogue.cu",
+         "layers.cu", "lora.cu", "quant.cu", "matmul.cu", "attention.cu"]
 OPTIONS = ["--gpu-architecture=compute_80", "--fmad=false", "--std=c++17"]
 
 folder = Path(__file__).parent

@@ -2,9 +2,14 @@
 //! those of the `.cu` of its name.
 
 mod adamw;
+mod attention;
 mod catalogue;
 mod cross_entropy;
+mod layers;
+mod lora;
+mod matmul;
 mod product;
+mod quant;
 mod rows;
 mod scan;
 

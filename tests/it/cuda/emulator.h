@@ -100,6 +100,12 @@ static float __int_as_float(int bits) {
     return value;
 }
 
+static int __float_as_int(float value) {
+    int bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 static void (*entry)(void *);
 static void *entry_of;
 static void work() {

@@ -1,0 +1,1 @@
+//! Products of bf16 matrices on tensor cores (`matmul.cu`).

@@ -1,0 +1,1 @@
+//! Stored weights as matrices that products read (`quant.cu`).

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use bench::backbone::{
-    Adapter, AdapterSpec, Architecture, Batch, Decoder, FullModel, ModelConfig, RopeConfig, RopeScaling,
-    Step, Weights, Workspace,
+    Adapter, AdapterSpec, Architecture, Batch, Decoder, FullModel, Keep, ModelConfig, RopeConfig,
+    RopeScaling, Step, Weights, Workspace,
 };
 use bench::experiment::LoraTarget;
 use bench::nn::matmul::Precision;
@@ -195,7 +195,7 @@ pub fn report() {
         let targets = vec![LoraTarget::QProj, LoraTarget::VProj];
         let spec = AdapterSpec { r: 8, alpha: 32.0, dropout: 0.05, targets };
         let adapter = Adapter::new(&config, &spec, Seed::new(2));
-        for (name, checkpoint) in steps.iter().zip([true, false]) {
+        for (name, keep) in steps.iter().zip([Keep::Inputs, Keep::Everything]) {
             if !wanted(name) {
                 continue;
             }
@@ -205,7 +205,7 @@ pub fn report() {
             let labels = [310, 2, 311, 2];
             let flops = training_flops(&config, &batch);
             let runs = time(repeats, flops, || {
-                let step = Step { dropout: Some(7), labels: 4, checkpoint };
+                let step = Step { dropout: Some(7), labels: 4, keep };
                 let loss = decoder.loss_and_gradients(
                     &batch,
                     &labels,

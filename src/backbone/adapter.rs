@@ -6,6 +6,7 @@ use super::ModelConfig;
 use super::decoder::view::{Low, site};
 use crate::experiment::LoraTarget;
 use crate::nn::dropout::Dropout;
+use crate::nn::ops::decoder::{DecoderOps, LowRank};
 use crate::nn::params::Plan;
 use crate::seed::Seed;
 
@@ -133,24 +134,48 @@ impl Adapter {
         self.layers
     }
 
+    /// The adapter as operations see it, its weights in their memory.
+    ///
+    /// `# Shapes: weights as those of the adapter`
+    pub fn view<'a, O: DecoderOps>(&'a self, weights: O::Part<'a>) -> AdapterView<'a, O> {
+        AdapterView { adapter: self, weights }
+    }
+}
+
+/// An adapter whose weights lie in the memory of some operations.
+pub struct AdapterView<'a, O: DecoderOps> {
+    adapter: &'a Adapter,
+    weights: O::Part<'a>,
+}
+
+impl<O: DecoderOps> Clone for AdapterView<'_, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O: DecoderOps> Copy for AdapterView<'_, O> {}
+
+impl<'a, O: DecoderOps> AdapterView<'a, O> {
     /// The adapter of one projection; `key` numbers the masks of a training step.
-    pub(super) fn low(&self, layer: usize, target: LoraTarget, key: Option<u64>) -> Option<Low<'_>> {
-        let at = self.spec.targets.iter().position(|found| *found == target)?;
-        let at = 2 * (layer * self.spec.targets.len() + at);
-        let (a, b) = (self.plan.slots[at].range(), self.plan.slots[at + 1].range());
+    pub(super) fn low(self, layer: usize, target: LoraTarget, key: Option<u64>) -> Option<Low<'a, O>> {
+        let Adapter { spec, plan, .. } = self.adapter;
+        let at = spec.targets.iter().position(|found| *found == target)?;
+        let at = 2 * (layer * spec.targets.len() + at);
+        let (a, b) = (plan.slots[at].range(), plan.slots[at + 1].range());
         let mask = match key {
-            Some(key) if self.spec.dropout > 0.0 => {
-                Dropout::new(key, (layer * TARGETS.len() + site(target)) as u64, self.spec.dropout)
+            Some(key) if spec.dropout > 0.0 => {
+                Dropout::new(key, (layer * TARGETS.len() + site(target)) as u64, spec.dropout)
             }
             _ => Dropout::off(),
         };
-        Some(Low {
-            a: &self.weights[a.clone()],
-            b: &self.weights[b.clone()],
-            places: (a, b),
-            r: self.spec.r,
-            scale: (self.spec.alpha / self.spec.r as f64) as f32,
+        let adapter = LowRank {
+            a: O::within(self.weights, a.clone()),
+            b: O::within(self.weights, b.clone()),
+            r: spec.r,
+            scale: (spec.alpha / spec.r as f64) as f32,
             mask,
-        })
+        };
+        Some(Low { adapter, places: (a, b) })
     }
 }

@@ -19,53 +19,53 @@ use crate::nn::quant::{Frozen, Storage};
 
 /// A linear layer: `y = x W^T + b`.
 #[derive(Debug, Clone)]
-pub struct Projection {
+pub struct Projection<M = Frozen, V = Vec<f32>> {
     /// `W` (outputs, inputs).
-    pub weight: Frozen,
+    pub weight: M,
     /// `b` (outputs), where the model has one.
-    pub bias: Option<Vec<f32>>,
+    pub bias: Option<V>,
 }
 
 /// The weights of one decoder layer. Norms are (d), those of queries and keys (head_dim).
 #[derive(Debug, Clone)]
-pub struct Layer {
+pub struct Layer<M = Frozen, V = Vec<f32>> {
     /// RMSNorm before attention.
-    pub input_norm: Vec<f32>,
+    pub input_norm: V,
     /// Queries: (heads * head_dim, d).
-    pub q: Projection,
+    pub q: Projection<M, V>,
     /// Keys: (kv_heads * head_dim, d).
-    pub k: Projection,
+    pub k: Projection<M, V>,
     /// Values: (kv_heads * head_dim, d).
-    pub v: Projection,
+    pub v: Projection<M, V>,
     /// Output of attention: (d, heads * head_dim).
-    pub o: Projection,
+    pub o: Projection<M, V>,
     /// RMSNorm of each head of the queries (Qwen 3).
-    pub q_norm: Option<Vec<f32>>,
+    pub q_norm: Option<V>,
     /// RMSNorm of each head of the keys (Qwen 3).
-    pub k_norm: Option<Vec<f32>>,
+    pub k_norm: Option<V>,
     /// RMSNorm before the feed-forward part.
-    pub post_norm: Vec<f32>,
+    pub post_norm: V,
     /// Gate of the feed-forward part: (intermediate, d).
-    pub gate: Projection,
+    pub gate: Projection<M, V>,
     /// Input of the feed-forward part: (intermediate, d).
-    pub up: Projection,
+    pub up: Projection<M, V>,
     /// Output of the feed-forward part: (d, intermediate).
-    pub down: Projection,
+    pub down: Projection<M, V>,
 }
 
-/// All weights of a model.
+/// All weights of a model: matrices `M` and vectors `V`, on the CPU or on a device.
 #[derive(Debug, Clone)]
-pub struct Weights {
+pub struct Weights<M = Frozen, V = Vec<f32>> {
     /// Its shape.
     pub config: ModelConfig,
     /// Embedding of the tokens: (v, d); never quantized.
-    pub embed: Frozen,
+    pub embed: M,
     /// The layers, first to last.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<Layer<M, V>>,
     /// The last RMSNorm: (d).
-    pub norm: Vec<f32>,
+    pub norm: V,
     /// The output layer (v, d), never quantized; none where it is the embedding.
-    pub head: Option<Frozen>,
+    pub head: Option<M>,
 }
 
 impl Layer {
@@ -100,10 +100,12 @@ impl Weights {
         let ends = self.embed.bytes() + self.head.as_ref().map_or(0, Frozen::bytes) + self.norm.len() * 4;
         ends + self.layers.iter().map(layer).sum::<usize>()
     }
+}
 
+impl<M, V> Weights<M, V> {
     /// The output layer (v, d), which may be the embedding.
     #[must_use]
-    pub fn output(&self) -> &Frozen {
+    pub fn output(&self) -> &M {
         self.head.as_ref().unwrap_or(&self.embed)
     }
 }

@@ -106,15 +106,15 @@ impl Tunable for Backbone<'_> {
         let batch =
             if dropout.is_some() { Batch::apart(&inputs, TAUGHT) } else { Batch::new(&inputs, TAUGHT) };
         self.decoder.check(&batch)?;
-        let checkpoint = match self.checkpointing {
-            Checkpointing::Always => true,
-            Checkpointing::Never => false,
-            Checkpointing::Auto => {
-                let (rows, wanted) = (batch.rows(), batch.wanted().len());
-                expected_bytes(self.decoder.config(), rows, wanted, Some(Keep::Everything)) > MOST_ACTIVATIONS
-            }
+        let everything = |rows, wanted| {
+            expected_bytes(self.decoder.config(), rows, wanted, Some(Keep::Everything)) <= MOST_ACTIVATIONS
         };
-        let step = Step { dropout, labels, checkpoint };
+        let keep = match self.checkpointing {
+            Checkpointing::Never => Keep::Everything,
+            Checkpointing::Auto if everything(batch.rows(), batch.wanted().len()) => Keep::Everything,
+            Checkpointing::Always | Checkpointing::Auto => Keep::Inputs,
+        };
+        let step = Step { dropout, labels, keep };
         Ok(self.decoder.loss_and_gradients(&batch, &taught, adapter, step, gradient, &mut self.workspace))
     }
 }

@@ -5,12 +5,13 @@ use std::ops::Range;
 use super::batch::Batch;
 use super::forward::Pass;
 use super::view::{LayerView, Linear, Norm, View, site};
-use super::workspace::{Keep, Workspace};
+use super::workspace::{Keep, Output, Workspace};
 use crate::backbone::adapter::{TARGETS, module, name, sizes};
 use crate::backbone::{Layer, ModelConfig, Projection, Weights};
 use crate::experiment::LoraTarget;
 use crate::nn::cross_entropy::{self, Inputs};
 use crate::nn::matmul::{Dense, Matrix, Precision};
+use crate::nn::ops::decoder::Cpu;
 use crate::nn::params::Plan;
 use crate::nn::quant::{Frozen, Storage};
 use crate::nn::rows;
@@ -188,10 +189,11 @@ impl FullModel {
         assert_eq!(gradients.len(), self.weights.len(), "gradients of all weights");
         let matrices = self.matrices();
         let view = self.view(&matrices);
-        let pass = Pass::new(&view, batch, self.precision);
-        pass.forward(Keep::Everything, workspace);
+        let pass = Pass::new(&view, batch);
+        workspace.ops.precision = self.precision;
+        let Ok(()) = pass.forward(Keep::Everything, workspace);
         let loss = self.output(labels, divisor, gradients, workspace);
-        pass.backward(Keep::Everything, workspace, gradients);
+        let Ok(()) = pass.backward(Keep::Everything, workspace, gradients);
         loss
     }
 
@@ -206,7 +208,8 @@ impl FullModel {
         let (v, d) = (self.config.vocab, self.config.hidden);
         let (picked, labels): (Vec<u32>, Vec<u32>) =
             labels.iter().zip(0..).filter_map(|(label, row)| label.map(|label| (row, label))).unzip();
-        let Workspace { hidden, d_hidden, labelled, d_labelled, no_bias, d_no_bias, fused, .. } = workspace;
+        let Workspace { hidden, d_hidden, output, .. } = workspace;
+        let Output { labelled, d_labelled, no_bias, d_no_bias, fused } = output;
         rows::gather(hidden, d, &picked, labelled.reset(picked.len() * d));
         let inputs = Inputs {
             width: d,
@@ -242,14 +245,14 @@ impl FullModel {
         matrices
     }
 
-    fn view<'a>(&'a self, matrices: &'a [Dense<'a>]) -> View<'a> {
+    fn view<'a>(&'a self, matrices: &'a [Dense<'a>]) -> View<'a, Cpu> {
         let norm =
             |place: &Range<usize>| Norm { weight: &self.weights[place.clone()], place: Some(place.clone()) };
         let layers = self.places.layers.iter().enumerate().map(|(index, places)| {
             let linear = |target: LoraTarget| {
                 let (weight, bias) = &places.projections[site(target)];
                 Linear {
-                    weight: &matrices[index * TARGETS.len() + site(target)],
+                    weight: &matrices[index * TARGETS.len() + site(target)] as &dyn Matrix,
                     bias: bias.as_ref().map(|place| &self.weights[place.clone()]),
                     low: None,
                     place: Some((weight.clone(), bias.clone())),
@@ -272,7 +275,7 @@ impl FullModel {
         });
         View {
             config: &self.config,
-            embed: &matrices[matrices.len() - 1],
+            embed: &matrices[matrices.len() - 1] as &dyn Matrix,
             embed_place: Some(self.places.embed.clone()),
             layers: layers.collect(),
             norm: norm(&self.places.norm),

@@ -1,27 +1,29 @@
 //! The decoder: one forward and one backward pass for every model that a [`ModelConfig`] describes.
 //!
-//! Both are written out on packed rows, without a graph, and call only whole operations on buffers. What a row's result
-//! depends on is its own prompt: its bits are the same in every batch.
+//! Both are written out on packed rows, without a graph, over the operations of [`DecoderOps`](crate::nn::ops::decoder::DecoderOps), which
+//! the CPU and devices have. What a row's result depends on is its own prompt: its bits are the same in every batch.
 
 mod backward;
 mod batch;
 mod forward;
 mod full;
-mod head;
+mod transformer;
 pub(super) mod view;
 mod workspace;
 
 pub use batch::Batch;
 pub use full::FullModel;
+pub use transformer::Transformer;
 pub use workspace::{Keep, Workspace, expected_bytes};
 
+use super::adapter::AdapterView;
 use super::{Adapter, ModelConfig, RopeScaling, Weights};
 use crate::nn::matmul::Precision;
-use forward::Pass;
+use crate::nn::ops::decoder::Cpu;
 
-/// A model that gives hidden states, scores of letters, and gradients of an adapter. Its weights are frozen.
+/// A [`Transformer`] on the CPU, where nothing can fail: hidden states, scores of letters, and gradients of an adapter.
 pub struct Decoder {
-    weights: Weights,
+    model: Transformer<Cpu>,
     precision: Precision,
 }
 
@@ -32,8 +34,8 @@ pub struct Step {
     pub dropout: Option<u64>,
     /// What the sum of losses is divided by: the labels of all micro-batches of the step.
     pub labels: usize,
-    /// Whether to keep only each layer's input and compute the layer again: the same bits with less memory.
-    pub checkpoint: bool,
+    /// What is kept for the backward pass; the rest is computed again, with the same bits.
+    pub keep: Keep,
 }
 
 /// Why a batch cannot go through a model.
@@ -71,20 +73,20 @@ pub enum BatchError {
 impl Decoder {
     /// A decoder of these weights, which computes its products in `precision`.
     #[must_use]
-    pub fn new(weights: Weights, precision: Precision) -> Self {
-        Self { weights, precision }
+    pub const fn new(weights: Weights, precision: Precision) -> Self {
+        Self { model: Transformer::new(weights), precision }
     }
 
     /// The model's shape.
     #[must_use]
-    pub fn config(&self) -> &ModelConfig {
-        &self.weights.config
+    pub const fn config(&self) -> &ModelConfig {
+        self.model.config()
     }
 
     /// The weights.
     #[must_use]
-    pub fn weights(&self) -> &Weights {
-        &self.weights
+    pub const fn weights(&self) -> &Weights {
+        self.model.weights()
     }
 
     /// Whether `batch` can go through this model.
@@ -92,10 +94,14 @@ impl Decoder {
     /// # Errors
     /// When a token is unknown, a prompt is empty, or one is longer than the model can take.
     pub fn check(&self, batch: &Batch) -> Result<(), BatchError> {
-        check(self.config(), batch)
+        self.model.check(batch)
     }
 
-    /// Hidden states of the wanted rows after the last norm. `# Shapes: (wanted, d)`
+    fn prepare(&self, workspace: &mut Workspace) {
+        workspace.ops.precision = self.precision;
+    }
+
+    /// [`Transformer::hidden`].
     ///
     /// # Panics
     /// When the batch does not pass [`Decoder::check`], or the adapter is another model's.
@@ -105,14 +111,12 @@ impl Decoder {
         adapter: Option<&Adapter>,
         workspace: &'w mut Workspace,
     ) -> &'w [f32] {
-        let view = view::frozen(&self.weights, adapter, None);
-        Pass::new(&view, batch, self.precision).forward(Keep::Nothing, workspace);
-        &workspace.hidden
+        self.prepare(workspace);
+        let Ok(hidden) = self.model.hidden(batch, adapter.map(placed), workspace);
+        hidden
     }
 
-    /// Scores of the tokens `ids` for each wanted row: only their rows of the output layer are read, always in f32.
-    ///
-    /// `# Shapes: gives (wanted, ids)`
+    /// [`Transformer::letter_scores`].
     ///
     /// # Panics
     /// As [`Decoder::hidden`], and when an id is unknown.
@@ -123,17 +127,12 @@ impl Decoder {
         adapter: Option<&Adapter>,
         workspace: &mut Workspace,
     ) -> Vec<f32> {
-        self.hidden(batch, adapter, workspace);
-        let hidden = std::mem::take(&mut workspace.hidden);
-        let scores = head::scores(self.weights.output(), &hidden, ids, workspace);
-        workspace.hidden = hidden;
+        self.prepare(workspace);
+        let Ok(scores) = self.model.letter_scores(batch, ids, adapter.map(placed), workspace);
         scores
     }
 
-    /// The sum over the wanted rows of the cross-entropy of their labels, divided by `step.labels`; its gradient is added to
-    /// `gradients`, laid out as the adapter's weights. Micro-batches of a step add up.
-    ///
-    /// `# Shapes: labels (wanted)`
+    /// [`Transformer::loss_and_gradients`].
     ///
     /// # Panics
     /// As [`Decoder::hidden`], and when labels or gradients do not fit.
@@ -146,19 +145,14 @@ impl Decoder {
         gradients: &mut [f32],
         workspace: &mut Workspace,
     ) -> f64 {
-        assert_eq!(labels.len(), batch.wanted().len(), "labels of the wanted rows");
         assert_eq!(gradients.len(), adapter.weights.len(), "gradients of the adapter");
-        let keep = if step.checkpoint { Keep::Inputs } else { Keep::Everything };
-        let view = view::frozen(&self.weights, Some(adapter), step.dropout);
-        let pass = Pass::new(&view, batch, self.precision);
-        pass.forward(keep, workspace);
-        let share = 1.0 / step.labels as f64;
-        let loss = head::loss(self.weights.output(), labels, share, self.precision, workspace);
-        pass.backward(keep, workspace, gradients);
+        self.prepare(workspace);
+        let adapter = placed(adapter);
+        let Ok(loss) = self.model.loss_and_gradients(batch, labels, adapter, step, gradients, workspace);
         loss
     }
 
-    /// The loss of [`Decoder::loss_and_gradients`] alone, nothing dropped.
+    /// [`Transformer::loss`].
     ///
     /// # Panics
     /// As [`Decoder::loss_and_gradients`].
@@ -169,11 +163,15 @@ impl Decoder {
         adapter: Option<&Adapter>,
         workspace: &mut Workspace,
     ) -> f64 {
-        assert_eq!(labels.len(), batch.wanted().len(), "labels of the wanted rows");
-        self.hidden(batch, adapter, workspace);
-        let share = 1.0 / labels.len() as f64;
-        head::loss(self.weights.output(), labels, share, self.precision, workspace)
+        self.prepare(workspace);
+        let Ok(loss) = self.model.loss(batch, labels, adapter.map(placed), workspace);
+        loss
     }
+}
+
+/// An adapter in the memory of the CPU.
+fn placed(adapter: &Adapter) -> AdapterView<'_, Cpu> {
+    adapter.view(adapter.weights.as_slice())
 }
 
 /// As [`Decoder::check`].

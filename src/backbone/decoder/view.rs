@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use crate::backbone::{Adapter, Architecture, Layer, ModelConfig, Projection, Weights};
+use crate::backbone::adapter::AdapterView;
+use crate::backbone::{Architecture, Layer, ModelConfig, Projection, Weights};
 use crate::experiment::LoraTarget;
 use crate::nn::attention::Shape;
-use crate::nn::dropout::Dropout;
-use crate::nn::matmul::Matrix;
+use crate::nn::ops::decoder::{DecoderOps, LowRank};
 
 /// Projections of a layer.
 pub const SITES: usize = 7;
@@ -16,62 +16,51 @@ pub fn site(target: LoraTarget) -> usize {
     target as usize
 }
 
-/// The low-rank part of a projection: `scale B A dropout(x)`.
-#[derive(Clone)]
-pub struct Low<'a> {
-    /// A (r, inputs).
-    pub a: &'a [f32],
-    /// B (outputs, r).
-    pub b: &'a [f32],
-    /// Where their gradients lie.
+/// The low-rank part of a projection, and where the gradients of A and B lie.
+pub struct Low<'a, O: DecoderOps> {
+    pub adapter: LowRank<'a, O>,
     pub places: (Range<usize>, Range<usize>),
-    pub r: usize,
-    /// alpha / r.
-    pub scale: f32,
-    pub mask: Dropout,
 }
 
 /// A linear layer.
-#[derive(Clone)]
-pub struct Linear<'a> {
-    pub weight: &'a dyn Matrix,
-    pub bias: Option<&'a [f32]>,
-    pub low: Option<Low<'a>>,
+pub struct Linear<'a, O: DecoderOps> {
+    pub weight: O::Matrix<'a>,
+    pub bias: Option<O::Part<'a>>,
+    pub low: Option<Low<'a, O>>,
     /// Where the gradients of weight and bias lie, when they are wanted.
     pub place: Option<(Range<usize>, Option<Range<usize>>)>,
     pub site: usize,
 }
 
 /// The weight of a norm, and where its gradient lies when it is wanted.
-#[derive(Clone)]
-pub struct Norm<'a> {
-    pub weight: &'a [f32],
+pub struct Norm<'a, O: DecoderOps> {
+    pub weight: O::Part<'a>,
     pub place: Option<Range<usize>>,
 }
 
 /// One layer.
-pub struct LayerView<'a> {
-    pub input_norm: Norm<'a>,
-    pub q: Linear<'a>,
-    pub k: Linear<'a>,
-    pub v: Linear<'a>,
-    pub o: Linear<'a>,
-    pub q_norm: Option<Norm<'a>>,
-    pub k_norm: Option<Norm<'a>>,
-    pub post_norm: Norm<'a>,
-    pub gate: Linear<'a>,
-    pub up: Linear<'a>,
-    pub down: Linear<'a>,
+pub struct LayerView<'a, O: DecoderOps> {
+    pub input_norm: Norm<'a, O>,
+    pub q: Linear<'a, O>,
+    pub k: Linear<'a, O>,
+    pub v: Linear<'a, O>,
+    pub o: Linear<'a, O>,
+    pub q_norm: Option<Norm<'a, O>>,
+    pub k_norm: Option<Norm<'a, O>>,
+    pub post_norm: Norm<'a, O>,
+    pub gate: Linear<'a, O>,
+    pub up: Linear<'a, O>,
+    pub down: Linear<'a, O>,
 }
 
 /// All of a model but its output layer.
-pub struct View<'a> {
+pub struct View<'a, O: DecoderOps> {
     pub config: &'a ModelConfig,
-    pub embed: &'a dyn Matrix,
+    pub embed: O::Matrix<'a>,
     /// Where the embedding's gradient lies, when it is wanted.
     pub embed_place: Option<Range<usize>>,
-    pub layers: Vec<LayerView<'a>>,
-    pub norm: Norm<'a>,
+    pub layers: Vec<LayerView<'a, O>>,
+    pub norm: Norm<'a, O>,
 }
 
 /// How far down a layer's backward pass has to go.
@@ -94,7 +83,7 @@ pub fn slides(config: &ModelConfig) -> bool {
     config.architecture == Architecture::Mistral
 }
 
-impl View<'_> {
+impl<O: DecoderOps> View<'_, O> {
     /// The sizes of attention.
     pub fn shape(&self) -> Shape {
         let ModelConfig { heads, kv_heads, head_dim, .. } = *self.config;
@@ -105,7 +94,7 @@ impl View<'_> {
     /// How far the first layer's backward pass has to go; all others go to their input.
     pub fn depth(&self) -> Depth {
         let layer = &self.layers[0];
-        let adapted = |linear: &Linear<'_>| linear.low.is_some();
+        let adapted = |linear: &Linear<'_, O>| linear.low.is_some();
         if self.embed_place.is_some() {
             Depth::Input
         } else if [&layer.q, &layer.k, &layer.v].into_iter().any(adapted) {
@@ -121,13 +110,17 @@ impl View<'_> {
 }
 
 /// A model whose weights are frozen, with an adapter; `key` numbers the step's masks, and without one nothing is dropped.
-pub fn frozen<'a>(weights: &'a Weights, adapter: Option<&'a Adapter>, key: Option<u64>) -> View<'a> {
-    let norm = |weight: &'a [f32]| Norm { weight, place: None };
+pub fn frozen<'a, O: DecoderOps>(
+    weights: &'a Weights<O::Frozen, O::Vector>,
+    adapter: Option<AdapterView<'a, O>>,
+    key: Option<u64>,
+) -> View<'a, O> {
+    let norm = |weight: &'a O::Vector| Norm { weight: O::part(weight), place: None };
     let layers = weights.layers.iter().enumerate().map(|(index, layer)| {
         let Layer { q, k, v, o, gate, up, down, .. } = layer;
-        let linear = |projection: &'a Projection, target: LoraTarget| Linear {
-            weight: &projection.weight,
-            bias: projection.bias.as_deref(),
+        let linear = |projection: &'a Projection<O::Frozen, O::Vector>, target: LoraTarget| Linear {
+            weight: O::matrix(&projection.weight),
+            bias: projection.bias.as_ref().map(O::part),
             low: adapter.and_then(|adapter| adapter.low(index, target, key)),
             place: None,
             site: site(target),
@@ -138,8 +131,8 @@ pub fn frozen<'a>(weights: &'a Weights, adapter: Option<&'a Adapter>, key: Optio
             k: linear(k, LoraTarget::KProj),
             v: linear(v, LoraTarget::VProj),
             o: linear(o, LoraTarget::OProj),
-            q_norm: layer.q_norm.as_deref().map(norm),
-            k_norm: layer.k_norm.as_deref().map(norm),
+            q_norm: layer.q_norm.as_ref().map(norm),
+            k_norm: layer.k_norm.as_ref().map(norm),
             post_norm: norm(&layer.post_norm),
             gate: linear(gate, LoraTarget::GateProj),
             up: linear(up, LoraTarget::UpProj),
@@ -148,7 +141,7 @@ pub fn frozen<'a>(weights: &'a Weights, adapter: Option<&'a Adapter>, key: Optio
     });
     View {
         config: &weights.config,
-        embed: &weights.embed,
+        embed: O::matrix(&weights.embed),
         embed_place: None,
         layers: layers.collect(),
         norm: norm(&weights.norm),

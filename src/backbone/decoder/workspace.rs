@@ -1,10 +1,11 @@
 //! The memory of the passes, kept from batch to batch.
 
+use super::batch::Batch;
 use super::view::SITES;
 use crate::backbone::{ModelConfig, RopeConfig};
 use crate::nn::aligned::Buffer;
-use crate::nn::rope::Rope;
-use crate::nn::{attention, cross_entropy, matmul};
+use crate::nn::cross_entropy;
+use crate::nn::ops::decoder::{Cpu, DecoderOps};
 
 /// What a forward pass keeps for a backward pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,155 +14,275 @@ pub enum Keep {
     Nothing,
     /// Each layer's input; the backward pass computes the layer again (gradient checkpointing, Chen et al. 2016).
     Inputs,
+    /// Each layer's input, and of so many of the last layers what the backward pass needs.
+    States(usize),
     /// What the backward pass needs of each layer.
     Everything,
 }
 
-/// What the backward pass needs of a layer beside its input.
-#[derive(Default)]
-pub struct State {
-    pub inverse_input: Buffer,
-    /// Queries and keys before their norm; only where there is one.
-    pub q_raw: Buffer,
-    pub k_raw: Buffer,
-    pub q_inverse: Buffer,
-    pub k_inverse: Buffer,
-    pub q: Buffer,
-    pub k: Buffer,
-    pub v: Buffer,
-    pub attended: Buffer,
-    pub log_sums: Buffer,
-    pub middle: Buffer,
-    pub inverse_middle: Buffer,
-    pub gate: Buffer,
-    pub up: Buffer,
-    /// `scale A dropout(x)` of each adapted projection.
-    pub low: [Buffer; SITES],
-}
-
-/// Memory of one layer's work, shared by all layers.
-#[derive(Default)]
-pub struct Scratch {
-    pub normed: Buffer,
-    pub picked: Buffer,
-    pub inner: Buffer,
-    pub dropped: Buffer,
-    pub products: matmul::Scratch,
-}
-
-/// Memory of one layer's backward pass.
-#[derive(Default)]
-pub struct BackScratch {
-    pub inner: Buffer,
-    pub gate: Buffer,
-    pub up: Buffer,
-    pub normed: Buffer,
-    pub attended: Buffer,
-    pub q: Buffer,
-    pub k: Buffer,
-    pub v: Buffer,
-    pub raw: Buffer,
-    pub low: Buffer,
-    pub flow: Buffer,
-    pub attention: attention::Scratch,
-}
-
-/// All memory of the passes, reused from batch to batch; it grows with the largest one.
-#[derive(Default)]
-pub struct Workspace {
-    /// Each layer's input (two in turns, where nothing is kept), and the last layer's output.
-    pub(super) inputs: Vec<Buffer>,
-    pub(super) states: Vec<State>,
-    pub(super) out: Buffer,
-    pub(super) inverse: Buffer,
-    /// After the last norm: (wanted, d).
-    pub(super) hidden: Buffer,
-    pub(super) scratch: Scratch,
-    pub(super) back: BackScratch,
-    /// Gradient of the residual stream.
-    pub(super) flow: Buffer,
-    pub(super) d_hidden: Buffer,
-    pub(super) logits: Buffer,
-    pub(super) letters: Buffer,
-    pub(super) fused: cross_entropy::Workspace,
-    pub(super) labelled: Buffer,
-    pub(super) d_labelled: Buffer,
-    pub(super) no_bias: Buffer,
-    pub(super) d_no_bias: Buffer,
-    pub(super) rope: Rotation,
-}
-
-/// Tables of the rotary embedding, as long as the longest prompt so far.
-#[derive(Default)]
-pub struct Rotation {
-    made: Option<(RopeConfig, usize, usize)>,
-    table: Option<Rope>,
-}
-
-impl Rotation {
-    /// The tables for positions `0..longest` at least.
-    pub fn table(&mut self, config: &ModelConfig, longest: usize) -> &Rope {
-        let fits = |(rope, head_dim, positions): (RopeConfig, usize, usize)| {
-            rope == config.rope && head_dim == config.head_dim && positions >= longest
-        };
-        if !self.made.is_some_and(fits) {
-            let positions = longest.next_power_of_two().max(256);
-            self.table = None;
-            self.made = Some((config.rope, config.head_dim, positions));
+impl Keep {
+    /// Of how many layers the states are kept.
+    #[must_use]
+    pub fn states(self, layers: usize) -> usize {
+        match self {
+            Self::Nothing | Self::Inputs => 0,
+            Self::States(count) => count.min(layers),
+            Self::Everything => layers,
         }
-        let positions = self.made.map_or(longest, |(.., positions)| positions);
-        self.table.get_or_insert_with(|| {
-            let frequencies = config.rope.inverse_frequencies(config.head_dim);
-            Rope::new(&frequencies, config.rope.attention_factor(), positions)
-        })
+    }
+
+    /// Which of the states in memory is that of a layer, and whether it is still there when the backward pass comes.
+    pub(super) fn state(self, layer: usize, layers: usize) -> (usize, bool) {
+        let first = layers - self.states(layers);
+        // The last layers have one each, those before them share another.
+        if layer < first { (layers - first, false) } else { (layer - first, true) }
     }
 }
 
-impl Workspace {
+/// What the backward pass needs of a layer beside its input.
+pub struct State<O: DecoderOps> {
+    pub inverse_input: O::Floats,
+    /// Queries and keys before their norm; only where there is one.
+    pub q_raw: O::Activations,
+    pub k_raw: O::Activations,
+    pub q_inverse: O::Floats,
+    pub k_inverse: O::Floats,
+    pub q: O::Activations,
+    pub k: O::Activations,
+    pub v: O::Activations,
+    pub attended: O::Activations,
+    pub log_sums: O::Floats,
+    pub middle: O::Floats,
+    pub inverse_middle: O::Floats,
+    pub gate: O::Activations,
+    pub up: O::Activations,
+    /// `scale A dropout(x)` of each adapted projection.
+    pub low: [O::Floats; SITES],
+}
+
+impl<O: DecoderOps> Default for State<O> {
+    fn default() -> Self {
+        Self {
+            inverse_input: O::Floats::default(),
+            q_raw: O::Activations::default(),
+            k_raw: O::Activations::default(),
+            q_inverse: O::Floats::default(),
+            k_inverse: O::Floats::default(),
+            q: O::Activations::default(),
+            k: O::Activations::default(),
+            v: O::Activations::default(),
+            attended: O::Activations::default(),
+            log_sums: O::Floats::default(),
+            middle: O::Floats::default(),
+            inverse_middle: O::Floats::default(),
+            gate: O::Activations::default(),
+            up: O::Activations::default(),
+            low: std::array::from_fn(|_| O::Floats::default()),
+        }
+    }
+}
+
+impl<O: DecoderOps> State<O> {
+    fn bytes(&self) -> usize {
+        let activations =
+            [&self.q_raw, &self.k_raw, &self.q, &self.k, &self.v, &self.attended, &self.gate, &self.up];
+        let floats = [
+            &self.inverse_input,
+            &self.q_inverse,
+            &self.k_inverse,
+            &self.log_sums,
+            &self.middle,
+            &self.inverse_middle,
+        ];
+        let floats = floats.into_iter().chain(&self.low);
+        activations.into_iter().map(O::activations_bytes).sum::<usize>()
+            + floats.map(O::floats_bytes).sum::<usize>()
+    }
+}
+
+/// Memory of one layer's work, shared by all layers.
+pub struct Scratch<O: DecoderOps> {
+    pub normed: O::Activations,
+    pub picked: O::Activations,
+    pub inner: O::Activations,
+}
+
+impl<O: DecoderOps> Default for Scratch<O> {
+    fn default() -> Self {
+        let [normed, picked, inner] = std::array::from_fn(|_| O::Activations::default());
+        Self { normed, picked, inner }
+    }
+}
+
+/// Memory of one layer's backward pass.
+pub struct BackScratch<O: DecoderOps> {
+    pub inner: O::Activations,
+    pub gate: O::Activations,
+    pub up: O::Activations,
+    pub normed: O::Floats,
+    pub attended: O::Activations,
+    pub q: O::Activations,
+    pub k: O::Activations,
+    pub v: O::Activations,
+    pub flow: O::Floats,
+}
+
+impl<O: DecoderOps> Default for BackScratch<O> {
+    fn default() -> Self {
+        let [inner, gate, up, attended, q, k, v] = std::array::from_fn(|_| O::Activations::default());
+        let [normed, flow] = std::array::from_fn(|_| O::Floats::default());
+        Self { inner, gate, up, normed, attended, q, k, v, flow }
+    }
+}
+
+/// A batch in the memory of the operations.
+pub struct Placed<O: DecoderOps> {
+    pub tokens: O::Ids,
+    pub positions: O::Ids,
+    pub spans: O::Spans,
+    pub wanted: O::Ids,
+    pub wanted_positions: O::Ids,
+    pub wanted_spans: O::Spans,
+}
+
+impl<O: DecoderOps> Default for Placed<O> {
+    fn default() -> Self {
+        let [tokens, positions, wanted, wanted_positions] = std::array::from_fn(|_| O::Ids::default());
+        let [spans, wanted_spans] = std::array::from_fn(|_| O::Spans::default());
+        Self { tokens, positions, spans, wanted, wanted_positions, wanted_spans }
+    }
+}
+
+impl<O: DecoderOps> Placed<O> {
+    /// Bring a batch there.
+    pub fn set(&mut self, ops: &mut O, batch: &Batch) -> Result<(), O::Error> {
+        let (rows, wanted) = (batch.rows(), batch.wanted().len());
+        ops.set_ids(&mut self.tokens, batch.tokens())?;
+        ops.set_ids(&mut self.positions, batch.positions())?;
+        ops.set_ids(&mut self.wanted, batch.wanted())?;
+        ops.set_ids(&mut self.wanted_positions, batch.wanted_positions())?;
+        ops.set_spans(&mut self.spans, batch.spans(), rows, rows)?;
+        ops.set_spans(&mut self.wanted_spans, batch.wanted_spans(), wanted, rows)
+    }
+}
+
+/// All memory of the passes, reused from batch to batch, with the operations that work in it; it grows with the largest batch.
+pub struct Workspace<O: DecoderOps = Cpu> {
+    pub(super) ops: O,
+    pub(super) placed: Placed<O>,
+    /// Each layer's input (two in turns, where nothing is kept), and the last layer's output.
+    pub(super) inputs: Vec<O::Floats>,
+    pub(super) states: Vec<State<O>>,
+    pub(super) out: O::Floats,
+    pub(super) inverse: O::Floats,
+    /// After the last norm: (wanted, d).
+    pub(super) hidden: O::Floats,
+    pub(super) scratch: Scratch<O>,
+    pub(super) back: BackScratch<O>,
+    /// Gradient of the residual stream.
+    pub(super) flow: O::Floats,
+    pub(super) d_hidden: O::Floats,
+    pub(super) rotation: Rotation<O>,
+    pub(super) output: Output,
+}
+
+/// Memory of an output layer that learns, on the CPU.
+#[derive(Default)]
+pub struct Output {
+    pub fused: cross_entropy::Workspace,
+    pub labelled: Buffer,
+    pub d_labelled: Buffer,
+    pub no_bias: Buffer,
+    pub d_no_bias: Buffer,
+}
+
+/// Tables of the rotary embedding, as long as the longest prompt so far.
+pub struct Rotation<O: DecoderOps> {
+    made: Option<(RopeConfig, usize, usize, O::Rotations)>,
+}
+
+impl<O: DecoderOps> Rotation<O> {
+    /// The tables for positions `0..longest` at least.
+    pub fn table(
+        &mut self,
+        ops: &mut O,
+        config: &ModelConfig,
+        longest: usize,
+    ) -> Result<&O::Rotations, O::Error> {
+        let fits = |(rope, head_dim, positions, _): &(RopeConfig, usize, usize, O::Rotations)| {
+            *rope == config.rope && *head_dim == config.head_dim && *positions >= longest
+        };
+        let made = match self.made.take().filter(fits) {
+            Some(made) => made,
+            None => {
+                let positions = longest.next_power_of_two().max(256);
+                let frequencies = config.rope.inverse_frequencies(config.head_dim);
+                let table = ops.rotations(&frequencies, config.rope.attention_factor(), positions)?;
+                (config.rope, config.head_dim, positions, table)
+            }
+        };
+        Ok(&self.made.insert(made).3)
+    }
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self::new(Cpu::default())
+    }
+}
+
+impl<O: DecoderOps> Workspace<O> {
+    /// Nothing yet, of memory in which `ops` work.
+    #[must_use]
+    pub fn new(ops: O) -> Self {
+        let [out, inverse, hidden, flow, d_hidden] = std::array::from_fn(|_| O::Floats::default());
+        Self {
+            ops,
+            placed: Placed::default(),
+            inputs: Vec::new(),
+            states: Vec::new(),
+            out,
+            inverse,
+            hidden,
+            scratch: Scratch::default(),
+            back: BackScratch::default(),
+            flow,
+            d_hidden,
+            rotation: Rotation { made: None },
+            output: Output::default(),
+        }
+    }
+
+    /// The operations.
+    pub fn ops(&mut self) -> &mut O {
+        &mut self.ops
+    }
+
     /// Bytes of the buffers in use, [`expected_bytes`] before the fact.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let len = |buffers: &[&Buffer]| buffers.iter().map(|buffer| buffer.len()).sum::<usize>();
-        let state = |s: &State| {
-            let heads = [&s.q_raw, &s.k_raw, &s.q_inverse, &s.k_inverse, &s.q, &s.k, &s.v];
-            let rest =
-                [&s.inverse_input, &s.attended, &s.log_sums, &s.middle, &s.inverse_middle, &s.gate, &s.up];
-            len(&heads) + len(&rest) + len(&s.low.each_ref())
-        };
-        let Scratch { normed, picked, inner, dropped, .. } = &self.scratch;
-        let back = &self.back;
-        let backward = [
+        let (scratch, back) = (&self.scratch, &self.back);
+        let activations = [
+            &scratch.normed,
+            &scratch.picked,
+            &scratch.inner,
             &back.inner,
             &back.gate,
             &back.up,
-            &back.normed,
             &back.attended,
             &back.q,
             &back.k,
             &back.v,
-            &back.raw,
-            &back.low,
-            &back.flow,
-            &self.flow,
         ];
-        let head = [
-            &self.out,
-            &self.inverse,
-            &self.hidden,
-            &self.d_hidden,
-            &self.logits,
-            &self.letters,
-            &self.labelled,
-            &self.d_labelled,
-            &self.no_bias,
-            &self.d_no_bias,
-        ];
-        let floats = self.inputs.iter().map(|input| input.len()).sum::<usize>()
-            + self.states.iter().map(state).sum::<usize>()
-            + len(&[normed, picked, inner, dropped])
-            + len(&backward)
-            + len(&head);
-        floats * size_of::<f32>()
+        let floats =
+            [&back.normed, &back.flow, &self.flow, &self.out, &self.inverse, &self.hidden, &self.d_hidden];
+        let output =
+            [&self.output.labelled, &self.output.d_labelled, &self.output.no_bias, &self.output.d_no_bias];
+        self.ops.own_bytes()
+            + activations.into_iter().map(O::activations_bytes).sum::<usize>()
+            + floats.into_iter().chain(&self.inputs).map(O::floats_bytes).sum::<usize>()
+            + self.states.iter().map(State::bytes).sum::<usize>()
+            + output.into_iter().map(|buffer| size_of_val::<[f32]>(buffer)).sum::<usize>()
     }
 }
 
@@ -179,10 +300,12 @@ pub fn expected_bytes(config: &ModelConfig, rows: usize, wanted: usize, keep: Op
     let floats = match keep {
         None | Some(Keep::Nothing) => state(rows, rows) + work,
         Some(keep) => {
-            let states = if keep == Keep::Inputs {
-                state(rows, rows)
-            } else {
-                (layers - 1) * state(rows, rows) + state(wanted, rows)
+            let states = match keep.states(layers) {
+                0 => state(rows, rows),
+                kept => {
+                    let shared = if kept < layers { state(rows, rows) } else { 0 };
+                    shared + (kept - 1) * state(rows, rows) + state(wanted, rows)
+                }
             };
             let backward = rows * (3 * f + 3 * d + 2 * q + 2 * kv);
             states + layers * rows * d + work + backward + wanted.min(64) * vocab

@@ -7,6 +7,7 @@
 //! array, which is made as long as it has to be, or a range of one.
 
 mod cpu;
+pub mod decoder;
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -209,16 +209,18 @@ fn checkpointing_gives_the_same_bits() {
     let prompts = prompts(config.vocab);
     let batch = Batch::new(&slices(&prompts), 2);
     let labels: Vec<u32> = (0..8).collect();
-    let run = |checkpoint| {
+    let run = |keep| {
         let mut gradients = vec![0.0; adapter.weights.len()];
-        let step = Step { dropout: Some(9), labels: 8, checkpoint };
+        let step = Step { dropout: Some(9), labels: 8, keep };
         let mut workspace = Workspace::default();
         let loss =
             decoder.loss_and_gradients(&batch, &labels, &adapter, step, &mut gradients, &mut workspace);
         (loss.to_bits(), bits(&gradients))
     };
-    let (kept, computed_again) = (run(false), run(true));
-    assert!(kept == computed_again, "checkpointing changes the gradients");
+    let kept = run(Keep::Everything);
+    for keep in [Keep::Inputs, Keep::States(0), Keep::States(1), Keep::States(9)] {
+        assert!(kept == run(keep), "{keep:?} changes the gradients");
+    }
     assert!(kept.1.iter().filter(|bits| **bits != 0).count() > kept.1.len() / 2);
 }
 
@@ -365,9 +367,9 @@ fn expected_memory_is_what_a_batch_takes() {
     decoder.letter_scores(&batch, &[1, 2], Some(&adapter), &mut workspace);
     // The last layer has shrunk the buffers that all layers share.
     assert!(workspace.bytes() <= expected_bytes(&config, 800, 8, None));
-    for (keep, checkpoint) in [(Keep::Everything, false), (Keep::Inputs, true)] {
+    for keep in [Keep::Everything, Keep::States(1), Keep::Inputs] {
         let mut workspace = Workspace::default();
-        let step = Step { dropout: Some(1), labels: 8, checkpoint };
+        let step = Step { dropout: Some(1), labels: 8, keep };
         let mut gradients = vec![0.0; adapter.weights.len()];
         decoder.loss_and_gradients(&batch, &[1; 8], &adapter, step, &mut gradients, &mut workspace);
         check(&format!("{keep:?}"), workspace.bytes(), expected_bytes(&config, 800, 8, Some(keep)));
@@ -388,7 +390,7 @@ fn a_training_step_has_the_same_bits_on_every_instruction_set() {
         let prompts = prompts(config.vocab);
         let batch = Batch::new(&slices(&prompts), 2);
         let mut gradients = vec![0.0; adapter.weights.len()];
-        let step = Step { dropout: Some(9), labels: 8, checkpoint: false };
+        let step = Step { dropout: Some(9), labels: 8, keep: Keep::Everything };
         let mut workspace = Workspace::default();
         let decoder = decoder(&random(&config));
         let loss =

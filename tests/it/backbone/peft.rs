@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bench::backbone::peft::{AdapterError, PeftFiles};
 use bench::backbone::{
-    Adapter, AdapterSpec, Batch, Decoder, FullModel, ModelConfig, Step, Weights, Workspace,
+    Adapter, AdapterSpec, Batch, Decoder, FullModel, Keep, ModelConfig, Step, Weights, Workspace,
 };
 use bench::experiment::LoraTarget;
 use bench::nn::adamw::{self, AdamW};
@@ -181,7 +181,8 @@ fn loss_and_gradients_equal_those_of_peft() {
             let mut gradients = vec![0.0; adapter.weights.len()];
             let mut loss = 0.0;
             for (batch, labels) in &batches {
-                let step = Step { dropout: None, labels: 8, checkpoint: what == "parts" };
+                let keep = if what == "parts" { Keep::Inputs } else { Keep::Everything };
+                let step = Step { dropout: None, labels: 8, keep };
                 loss +=
                     decoder.loss_and_gradients(batch, labels, &adapter, step, &mut gradients, &mut workspace);
             }
@@ -214,7 +215,7 @@ fn weights_after_three_steps_equal_those_of_peft_and_pytorch() {
     let mut workspace = Workspace::default();
     for number in 1..=3 {
         let mut gradients = vec![0.0; n];
-        let step = Step { dropout: None, labels: 8, checkpoint: false };
+        let step = Step { dropout: None, labels: 8, keep: Keep::Everything };
         let loss =
             decoder.loss_and_gradients(&batch, &labels, &adapter, step, &mut gradients, &mut workspace);
         let expected = info["adamw_3steps_losses"][number as usize - 1].as_f64().unwrap();

@@ -205,7 +205,7 @@ pub fn report() {
             let labels = [310, 2, 311, 2];
             let flops = training_flops(&config, &batch);
             let runs = time(repeats, flops, || {
-                let step = Step { dropout: Some(7), labels: 4, keep };
+                let step = Step { dropout: Some(7), first_row: 0, labels: 4, keep };
                 let loss = decoder.loss_and_gradients(
                     &batch,
                     &labels,

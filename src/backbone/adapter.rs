@@ -157,15 +157,22 @@ impl<O: DecoderOps> Clone for AdapterView<'_, O> {
 impl<O: DecoderOps> Copy for AdapterView<'_, O> {}
 
 impl<'a, O: DecoderOps> AdapterView<'a, O> {
-    /// The adapter of one projection; `key` numbers the masks of a training step.
-    pub(super) fn low(self, layer: usize, target: LoraTarget, key: Option<u64>) -> Option<Low<'a, O>> {
+    /// The adapter of one projection; `masks` are the key of a training step's masks and the first row of them.
+    pub(super) fn low(
+        self,
+        layer: usize,
+        target: LoraTarget,
+        masks: Option<(u64, usize)>,
+    ) -> Option<Low<'a, O>> {
         let Adapter { spec, plan, .. } = self.adapter;
         let at = spec.targets.iter().position(|found| *found == target)?;
         let at = 2 * (layer * spec.targets.len() + at);
         let (a, b) = (plan.slots[at].range(), plan.slots[at + 1].range());
-        let mask = match key {
-            Some(key) if spec.dropout > 0.0 => {
-                Dropout::new(key, (layer * TARGETS.len() + site(target)) as u64, spec.dropout)
+        let mask = match masks {
+            Some((key, first_row)) if spec.dropout > 0.0 => {
+                let inputs = plan.slots[at].shape[1];
+                let mask = Dropout::new(key, (layer * TARGETS.len() + site(target)) as u64, spec.dropout);
+                mask.behind(first_row * inputs)
             }
             _ => Dropout::off(),
         };

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::weights::WeightsError;
 use crate::{fetch, run};
@@ -52,6 +53,9 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// A tensor cannot be brought to where it is computed with.
+    #[error(transparent)]
+    Place(Arc<dyn std::error::Error + Send + Sync>),
     /// Files of weights are damaged, or are not of the model that is described.
     #[error(transparent)]
     Weights(Box<WeightsError>),

@@ -7,12 +7,14 @@ mod build;
 mod error;
 mod header;
 mod load;
+mod place;
 mod random;
 mod save;
 mod shards;
 
 pub use error::WeightsError;
-pub use load::{check, load};
+pub use load::{check, load, load_to};
+pub use place::{Here, Place};
 
 use super::ModelConfig;
 use crate::nn::quant::{Frozen, Storage};

@@ -38,6 +38,21 @@ pub enum Error {
         /// What differs.
         what: &'static str,
     },
+    /// Not the results of the processor, by more than rounding explains.
+    #[error(
+        "{device}: {what} of a small language model are {by} away from the processor's, and rounding explains no more than {allowed}; use \
+         device = \"cpu\", and please report it with the output of `bench doctor`"
+    )]
+    Deviates {
+        /// Which device.
+        device: String,
+        /// What differs.
+        what: &'static str,
+        /// By how much, relative to it.
+        by: String,
+        /// What is allowed.
+        allowed: String,
+    },
     /// Less memory than is needed.
     #[error(
         "{device} has {} MiB of memory, and {} are needed; choose another device, or use device = \"cpu\"", total >> 20, mib(*needed)

@@ -4,6 +4,7 @@
 //! seed gives the same candidates on a CPU and on a device. `kernels/` has their code in CUDA C++.
 
 mod array;
+mod decoder;
 mod device;
 mod driver;
 mod error;
@@ -11,6 +12,7 @@ mod kernels;
 mod machine;
 mod ops;
 
+pub use decoder::{DecoderOps, Numbers, Room};
 pub use array::{Activation, Array, Element, Slice, SliceMut};
 pub use device::{Device, Facts, devices, ptx};
 pub use driver::{Driver, Installed};

@@ -38,6 +38,12 @@ impl Dropout {
         Self { key: 0, threshold: 65536, scale: 1.0 }
     }
 
+    /// The same mask from position `positions` on, rounded down to a multiple of 4: that of the later part of a layer's output.
+    #[must_use]
+    pub const fn behind(self, positions: usize) -> Self {
+        Self { key: self.key.wrapping_add((positions as u64 / 4).wrapping_mul(GOLDEN)), ..self }
+    }
+
     /// Key, threshold and scale, for a twin on a device.
     pub(crate) const fn parts(self) -> (u64, u32, f32) {
         (self.key, self.threshold, self.scale)

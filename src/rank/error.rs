@@ -1,6 +1,7 @@
 //! What can go wrong while candidates are ranked.
 
 use crate::backbone::decoder::BatchError;
+use crate::cuda;
 use crate::prompt;
 
 /// A failure of the second stage.
@@ -13,6 +14,9 @@ pub enum Error {
     /// A prompt that cannot go through the model.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// A device that fails.
+    #[error(transparent)]
+    Device(#[from] cuda::Error),
     /// A model that scores nothing.
     #[error(
         "the score of candidate {candidate} of prompt {prompt} (both counted from 0) is {score}; the weights of the backbone or \

@@ -4,6 +4,7 @@
 //! one forward pass each; [`train()`] teaches a [`Tunable`] model and keeps what is best on validation. A [`Model`] is all that is
 //! known of the language model here.
 
+pub mod engine;
 mod error;
 mod model;
 mod schedule;
@@ -11,6 +12,7 @@ mod score;
 mod train;
 mod validate;
 
+pub use engine::{Device, Engine, Processor};
 pub use error::Error;
 pub use model::{Backbone, Model, Tunable};
 pub use schedule::Schedule;

@@ -1,8 +1,10 @@
 //! What a ranker asks of a model.
 
+use super::engine::{Engine, Processor};
 use super::Error;
-use crate::backbone::decoder::{Step, expected_bytes};
-use crate::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep, Workspace};
+use crate::backbone::decoder::Step;
+use crate::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep};
+use crate::cuda;
 use crate::experiment::{Checkpointing, RankerSpec};
 use crate::seed::Seed;
 
@@ -38,35 +40,48 @@ pub trait Tunable: Model {
 
 /// Tokens of a training prompt that are taught: the letter and the end.
 pub(super) const TAUGHT: usize = 2;
-/// Memory of activations from which on they are computed again, where that is left to the program.
-const MOST_ACTIVATIONS: usize = 2 << 30;
-
 /// A frozen backbone, with an adapter or without.
+///
+/// Where a device has not enough memory for a batch, it goes through the backbone in halves, and so do later ones of its size: the results
+/// are those of the whole, up to the order of sums.
 pub struct Backbone<'a> {
-    decoder: &'a Decoder,
+    engine: Box<dyn Engine + 'a>,
     adapter: Option<Adapter>,
-    workspace: Workspace,
     checkpointing: Checkpointing,
+    /// Rows from which on there was not enough memory.
+    too_many: usize,
 }
 
 impl<'a> Backbone<'a> {
-    /// The backbone as it is.
+    /// The backbone as it is, on the processor.
     #[must_use]
     pub fn frozen(decoder: &'a Decoder) -> Self {
-        Self { decoder, adapter: None, workspace: Workspace::default(), checkpointing: Checkpointing::Auto }
+        Self::on(Box::new(Processor::new(decoder)))
     }
 
-    /// The backbone with a new adapter, which changes nothing before it is trained.
+    /// The backbone as it is, on whatever computes it.
+    #[must_use]
+    pub fn on(engine: Box<dyn Engine + 'a>) -> Self {
+        Self { engine, adapter: None, checkpointing: Checkpointing::Auto, too_many: usize::MAX }
+    }
+
+    /// The backbone with a new adapter, which changes nothing before it is trained, on the processor.
     #[must_use]
     pub fn adapted(decoder: &'a Decoder, spec: &RankerSpec, seed: Seed) -> Self {
+        Self::frozen(decoder).with_adapter(spec, seed)
+    }
+
+    /// With a new adapter, which changes nothing before it is trained.
+    #[must_use]
+    pub fn with_adapter(self, spec: &RankerSpec, seed: Seed) -> Self {
         let lora = AdapterSpec {
             r: spec.lora_r as usize,
             alpha: spec.lora_alpha,
             dropout: spec.lora_dropout,
             targets: spec.lora_targets.clone(),
         };
-        let adapter = Some(Adapter::new(decoder.config(), &lora, seed));
-        Self { adapter, checkpointing: spec.gradient_checkpointing, ..Self::frozen(decoder) }
+        let adapter = Some(Adapter::new(self.engine.config(), &lora, seed));
+        Self { adapter, checkpointing: spec.gradient_checkpointing, ..self }
     }
 
     /// The adapter.
@@ -74,13 +89,38 @@ impl<'a> Backbone<'a> {
     pub fn adapter(&self) -> Option<&Adapter> {
         self.adapter.as_ref()
     }
+
+    /// Whether so many rows are known to be too many.
+    const fn is_too_large(&self, prompts: usize, rows: usize) -> bool {
+        prompts > 1 && rows >= self.too_many
+    }
+
+    /// There is not enough memory for so many rows.
+    fn shrink(&mut self, rows: usize) {
+        self.too_many = rows;
+        self.engine.forget();
+    }
+}
+
+/// Whether it may go with fewer prompts.
+fn is_memory(error: &Error) -> bool {
+    matches!(error, Error::Device(cuda::Error::Memory { .. }))
 }
 
 impl Model for Backbone<'_> {
     fn scores(&mut self, prompts: &[&[u32]], letters: &[u32]) -> Result<Vec<f32>, Error> {
         let batch = Batch::new(prompts, 1);
-        self.decoder.check(&batch)?;
-        Ok(self.decoder.letter_scores(&batch, letters, self.adapter.as_ref(), &mut self.workspace))
+        self.engine.check(&batch)?;
+        if !self.is_too_large(prompts.len(), batch.rows()) {
+            match self.engine.scores(&batch, letters, self.adapter.as_ref()) {
+                Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(batch.rows()),
+                other => return other,
+            }
+        }
+        let (first, second) = prompts.split_at(prompts.len() / 2);
+        let mut scores = self.scores(first, letters)?;
+        scores.extend(self.scores(second, letters)?);
+        Ok(scores)
     }
 }
 
@@ -96,6 +136,20 @@ impl Tunable for Backbone<'_> {
         key: u64,
         gradient: &mut [f32],
     ) -> Result<f64, Error> {
+        self.learn_from(0, prompts, labels, key, gradient)
+    }
+}
+
+impl Backbone<'_> {
+    /// As [`Tunable::learn`], of prompts whose masks begin at row `first_row`.
+    fn learn_from(
+        &mut self,
+        first_row: usize,
+        prompts: &[&[u32]],
+        labels: usize,
+        key: u64,
+        gradient: &mut [f32],
+    ) -> Result<f64, Error> {
         let Some(adapter) = &self.adapter else { return Ok(0.0) };
         // The last token is only a label.
         let inputs: Vec<&[u32]> = prompts.iter().map(|prompt| &prompt[..prompt.len() - 1]).collect();
@@ -105,16 +159,30 @@ impl Tunable for Backbone<'_> {
         let dropout = (adapter.spec().dropout > 0.0).then_some(key);
         let batch =
             if dropout.is_some() { Batch::apart(&inputs, TAUGHT) } else { Batch::new(&inputs, TAUGHT) };
-        self.decoder.check(&batch)?;
-        let everything = |rows, wanted| {
-            expected_bytes(self.decoder.config(), rows, wanted, Some(Keep::Everything)) <= MOST_ACTIVATIONS
-        };
-        let keep = match self.checkpointing {
-            Checkpointing::Never => Keep::Everything,
-            Checkpointing::Auto if everything(batch.rows(), batch.wanted().len()) => Keep::Everything,
-            Checkpointing::Always | Checkpointing::Auto => Keep::Inputs,
-        };
-        let step = Step { dropout, labels, keep };
-        Ok(self.decoder.loss_and_gradients(&batch, &taught, adapter, step, gradient, &mut self.workspace))
+        self.engine.check(&batch)?;
+        let rows = batch.rows();
+        if !self.is_too_large(prompts.len(), rows) {
+            let most = self.engine.keep(&batch)?;
+            let keep = match self.checkpointing {
+                Checkpointing::Never => Some(Keep::Everything),
+                Checkpointing::Always => Some(Keep::Inputs),
+                Checkpointing::Auto => most,
+            };
+            // One prompt is tried: what is said then has numbers.
+            if keep.is_some() || prompts.len() == 1 {
+                let keep = keep.unwrap_or(Keep::Inputs);
+                let step = Step { dropout, first_row, labels, keep };
+                match self.engine.learn(&batch, &taught, adapter, step, gradient) {
+                    Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(rows),
+                    other => return other,
+                }
+            } else {
+                self.shrink(rows);
+            }
+        }
+        let (first, second) = prompts.split_at(prompts.len() / 2);
+        let rows_of_first: usize = first.iter().map(|prompt| prompt.len() - 1).sum();
+        let loss = self.learn_from(first_row, first, labels, key, gradient)?;
+        Ok(loss + self.learn_from(first_row + rows_of_first, second, labels, key, gradient)?)
     }
 }

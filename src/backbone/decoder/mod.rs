@@ -14,7 +14,7 @@ mod workspace;
 pub use batch::Batch;
 pub use full::FullModel;
 pub use transformer::Transformer;
-pub use workspace::{Keep, Workspace, expected_bytes};
+pub use workspace::{Keep, Workspace, device_bytes, expected_bytes};
 
 use super::adapter::AdapterView;
 use super::{Adapter, ModelConfig, RopeScaling, Weights};
@@ -32,6 +32,8 @@ pub struct Decoder {
 pub struct Step {
     /// The key of the step's dropout masks; none drops nothing.
     pub dropout: Option<u64>,
+    /// Rows of the same masks that other parts of a batch have, which was cut: the first of this part.
+    pub first_row: usize,
     /// What the sum of losses is divided by: the labels of all micro-batches of the step.
     pub labels: usize,
     /// What is kept for the backward pass; the rest is computed again, with the same bits.

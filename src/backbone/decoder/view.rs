@@ -109,11 +109,12 @@ impl<O: DecoderOps> View<'_, O> {
     }
 }
 
-/// A model whose weights are frozen, with an adapter; `key` numbers the step's masks, and without one nothing is dropped.
+/// A model whose weights are frozen, with an adapter; `masks` are the key of the step's masks and the first row of them, and without them
+/// nothing is dropped.
 pub fn frozen<'a, O: DecoderOps>(
     weights: &'a Weights<O::Frozen, O::Vector>,
     adapter: Option<AdapterView<'a, O>>,
-    key: Option<u64>,
+    masks: Option<(u64, usize)>,
 ) -> View<'a, O> {
     let norm = |weight: &'a O::Vector| Norm { weight: O::part(weight), place: None };
     let layers = weights.layers.iter().enumerate().map(|(index, layer)| {
@@ -121,7 +122,7 @@ pub fn frozen<'a, O: DecoderOps>(
         let linear = |projection: &'a Projection<O::Frozen, O::Vector>, target: LoraTarget| Linear {
             weight: O::matrix(&projection.weight),
             bias: projection.bias.as_ref().map(O::part),
-            low: adapter.and_then(|adapter| adapter.low(index, target, key)),
+            low: adapter.and_then(|adapter| adapter.low(index, target, masks)),
             place: None,
             site: site(target),
         };

@@ -313,3 +313,33 @@ pub fn expected_bytes(config: &ModelConfig, rows: usize, wanted: usize, keep: Op
     };
     floats * size_of::<f32>()
 }
+
+/// Bytes that a batch will need on a device beside the weights, as [`expected_bytes`], activations being kept as `E`.
+#[must_use]
+pub fn device_bytes<E>(config: &ModelConfig, rows: usize, wanted: usize, keep: Option<Keep>) -> u64 {
+    let ModelConfig { hidden: d, intermediate: f, layers, heads, kv_heads, head_dim, vocab, .. } = *config;
+    let (q, kv, e) = (heads * head_dim, kv_heads * head_dim, size_of::<E>());
+    let norms = if config.qk_norm { q + kv } else { 0 };
+    let state = |m: usize| e * (m * (2 * q + 2 * f + norms) + rows * 2 * kv) + 4 * m * (d + heads);
+    let keep = keep.unwrap_or(Keep::Nothing);
+    let states = match keep.states(layers) {
+        0 => state(rows),
+        kept => {
+            let shared = if kept < layers { state(rows) } else { 0 };
+            shared + (kept - 1) * state(rows) + state(wanted)
+        }
+    };
+    // A weight matrix as it is multiplied; embedding and output layer are so already.
+    let dense = e * d * f.max(q);
+    let inputs = if keep == Keep::Nothing { 2 } else { layers };
+    let work = e * rows * (d + f) + 4 * (inputs * rows + 2 * wanted) * d + dense;
+    let backward = if keep == Keep::Nothing {
+        0
+    } else {
+        // The rounded gradient of the residual stream, or of a block of logits.
+        let narrow = if e == 4 { 0 } else { e * (rows * d).max(wanted.min(64) * vocab) };
+        let statistics = 4 * rows * heads;
+        e * rows * (3 * f + 2 * q + 2 * kv) + 4 * rows * 3 * d + 4 * wanted.min(64) * vocab + narrow + statistics
+    };
+    (states + work + backward) as u64
+}

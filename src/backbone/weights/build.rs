@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::place::Place;
 use super::{Layer, Projection, Weights};
 use crate::backbone::{Error, ModelConfig};
 use crate::nn::quant::Frozen;
@@ -54,17 +55,23 @@ pub(super) trait Source {
     fn vector(&mut self, name: &str, len: usize) -> Result<Vec<f32>, Error>;
 }
 
-/// Put a model together, tensor by tensor in the order of [`plan`].
-pub(super) fn build(config: &ModelConfig, source: &mut impl Source) -> Result<Weights, Error> {
+/// Put a model together, tensor by tensor in the order of [`plan`], each brought to its place before the next one is made.
+pub(super) fn build<P: Place>(
+    config: &ModelConfig,
+    source: &mut impl Source,
+    place: &mut P,
+) -> Result<Weights<P::Matrix, P::Vector>, Error> {
     let (mut matrices, mut vectors) = (BTreeMap::new(), BTreeMap::new());
     for (name, shape) in plan(config) {
         match shape[..] {
             [rows, cols] => {
                 let frozen = name != EMBED && name != HEAD;
-                matrices.insert(name.clone(), source.matrix(&name, rows, cols, frozen)?);
+                let matrix = source.matrix(&name, rows, cols, frozen)?;
+                matrices.insert(name, place.matrix(matrix)?);
             }
             _ => {
-                vectors.insert(name.clone(), source.vector(&name, shape[0])?);
+                let vector = source.vector(&name, shape[0])?;
+                vectors.insert(name, place.vector(vector)?);
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::build::{Source, build, plan};
+use super::place::{Here, Place};
 use super::shards::{Shard, Shards};
 use super::{Weights, WeightsError};
 use crate::backbone::files::INDEX;
@@ -25,7 +26,22 @@ pub fn load(
     reporter: &dyn Reporter,
     interrupt: &Interrupt,
 ) -> Result<Weights, Error> {
-    read(&folder.config()?, &open(folder)?, storage, reporter, interrupt)
+    load_to(folder, storage, &mut Here, reporter, interrupt)
+}
+
+/// As [`load`], but each tensor is brought to its place as soon as it is read: of a model for a device, one tensor is in this machine's memory
+/// at a time.
+///
+/// # Errors
+/// As [`load`], and [`Error::Place`].
+pub fn load_to<P: Place>(
+    folder: &Folder,
+    storage: Storage,
+    place: &mut P,
+    reporter: &dyn Reporter,
+    interrupt: &Interrupt,
+) -> Result<Weights<P::Matrix, P::Vector>, Error> {
+    read(&folder.config()?, &open(folder)?, storage, place, (reporter, interrupt))
 }
 
 /// Compare the headers of all files of weights with `config.json`: names, types and shapes, and the index with the files. No
@@ -56,17 +72,17 @@ impl Weights {
         storage: Storage,
     ) -> Result<Self, Error> {
         let shards = Shards::new(vec![Shard::memory(name, bytes)?], None)?;
-        read(config, &shards, storage, &crate::events::Silent, &Interrupt::default())
+        read(config, &shards, storage, &mut Here, (&crate::events::Silent, &Interrupt::default()))
     }
 }
 
-fn read(
+fn read<P: Place>(
     config: &ModelConfig,
     shards: &Shards<'_>,
     storage: Storage,
-    reporter: &dyn Reporter,
-    interrupt: &Interrupt,
-) -> Result<Weights, Error> {
+    place: &mut P,
+    (reporter, interrupt): (&dyn Reporter, &Interrupt),
+) -> Result<Weights<P::Matrix, P::Vector>, Error> {
     let useless = shards.check(config)?;
     if let [first, rest @ ..] = &useless[..] {
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
@@ -76,10 +92,10 @@ fn read(
     let names: Vec<String> = plan(config).into_iter().map(|(name, _)| name).collect();
     let total = names.iter().map(|name| shards.len(name) as u64).sum();
     reporter.emit(Event::Started { stage: "load weights", total: Some(total), unit: "bytes" });
-    let mut reading = Reading { shards, storage, names, at: 0, done: 0, reporter, interrupt };
-    let weights = build(config, &mut reading)?;
+    let mut reading = Reading { shards, storage, names, at: 0, done: 0, bytes: 0, reporter, interrupt };
+    let weights = build(config, &mut reading, place)?;
     let summary =
-        format!("{} tensors, {:.1} MB in memory", reading.names.len(), weights.bytes() as f64 / 1e6);
+        format!("{} tensors, {:.1} MB in memory", reading.names.len(), reading.bytes as f64 / 1e6);
     reporter.emit(Event::Finished { summary: &summary });
     Ok(weights)
 }
@@ -91,6 +107,8 @@ struct Reading<'a> {
     names: Vec<String>,
     at: usize,
     done: u64,
+    /// What they take as they are stored.
+    bytes: usize,
     reporter: &'a dyn Reporter,
     interrupt: &'a Interrupt,
 }
@@ -106,6 +124,7 @@ impl Reading<'_> {
         }
         let matrix = self.shards.matrix(name, storage, rows, cols)?;
         self.done += self.shards.len(name) as u64;
+        self.bytes += matrix.bytes();
         self.reporter.emit(Event::Advanced { done: self.done, detail: "" });
         Ok(matrix)
     }

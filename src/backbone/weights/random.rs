@@ -2,6 +2,7 @@
 
 use super::Weights;
 use super::build::{Source, build};
+use super::place::Here;
 use crate::backbone::{Error, ModelConfig};
 use crate::nn::init::open01;
 use crate::nn::quant::{Elements, Frozen, Storage};
@@ -23,7 +24,7 @@ impl Weights {
     pub fn random(config: &ModelConfig, storage: Storage, seed: Seed) -> Self {
         let problems = config.problems();
         assert!(problems.is_empty(), "{}", problems.join("; "));
-        build(config, &mut Draw { storage, seed }).expect("random numbers are finite")
+        build(config, &mut Draw { storage, seed }, &mut Here).expect("random numbers are finite")
     }
 }
 

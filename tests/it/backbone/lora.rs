@@ -37,7 +37,7 @@ impl Case {
 
     fn gradients(&self, batch: &Batch, adapter: &Adapter, dropout: Option<u64>) -> (f64, Vec<f32>) {
         let mut gradients = vec![0.0; adapter.weights.len()];
-        let step = Step { dropout, labels: self.labels.len(), keep: Keep::Everything };
+        let step = Step { dropout, first_row: 0, labels: self.labels.len(), keep: Keep::Everything };
         let mut workspace = Workspace::default();
         let loss = self.decoder.loss_and_gradients(
             batch,

@@ -1,0 +1,93 @@
+//! A backbone on a device.
+
+use std::sync::Arc;
+
+use super::{Engine, Error};
+use crate::backbone::decoder::{Batch, BatchError, Keep, Step, Transformer, Workspace, device_bytes};
+use crate::backbone::{Adapter, ModelConfig};
+use crate::cuda::{Array, DecoderOps, Machine, Numbers};
+
+/// Memory that is left to others and to what is not counted: small arrays, and what the driver needs.
+const MARGIN: u64 = 256 << 20;
+
+/// A backbone in a device's memory, with activations of `E`.
+pub struct Device<'a, E: Numbers> {
+    model: &'a Transformer<DecoderOps<E>>,
+    machine: Arc<dyn Machine>,
+    workspace: Workspace<DecoderOps<E>>,
+    weights: Array<f32>,
+    gradients: Array<f32>,
+}
+
+impl<'a, E: Numbers> Device<'a, E> {
+    /// One that has computed nothing yet, on the machine that the model is on.
+    #[must_use]
+    pub fn new(model: &'a Transformer<DecoderOps<E>>, machine: &Arc<dyn Machine>) -> Self {
+        Self {
+            model,
+            machine: Arc::clone(machine),
+            workspace: Workspace::new(DecoderOps::new(machine)),
+            weights: Array::new(machine),
+            gradients: Array::new(machine),
+        }
+    }
+}
+
+impl<E: Numbers> Engine for Device<'_, E> {
+    fn config(&self) -> &ModelConfig {
+        self.model.config()
+    }
+
+    fn check(&self, batch: &Batch) -> Result<(), BatchError> {
+        self.model.check(batch)
+    }
+
+    fn keep(&self, batch: &Batch) -> Result<Option<Keep>, Error> {
+        let (free, _) = self.machine.memory()?;
+        // What earlier batches have used is used again.
+        let most = (free + self.workspace.bytes() as u64).saturating_sub(MARGIN);
+        let (rows, wanted, layers) = (batch.rows(), batch.wanted().len(), self.config().layers);
+        let fits = |keep| device_bytes::<E>(self.config(), rows, wanted, Some(keep)) <= most;
+        if fits(Keep::Everything) {
+            return Ok(Some(Keep::Everything));
+        }
+        let states = (1..layers).rev().map(Keep::States);
+        Ok(states.chain([Keep::Inputs]).find(|keep| fits(*keep)))
+    }
+
+    fn scores(
+        &mut self,
+        batch: &Batch,
+        letters: &[u32],
+        adapter: Option<&Adapter>,
+    ) -> Result<Vec<f32>, Error> {
+        if let Some(adapter) = adapter {
+            self.weights.set(&adapter.weights)?;
+        }
+        let adapter = adapter.map(|adapter| adapter.view(self.weights.all()));
+        Ok(self.model.letter_scores(batch, letters, adapter, &mut self.workspace)?)
+    }
+
+    fn learn(
+        &mut self,
+        batch: &Batch,
+        labels: &[u32],
+        adapter: &Adapter,
+        step: Step,
+        gradient: &mut [f32],
+    ) -> Result<f64, Error> {
+        self.weights.set(&adapter.weights)?;
+        self.gradients.zeros(adapter.weights.len())?;
+        let view = adapter.view(self.weights.all());
+        let (gradients, workspace) = (&mut self.gradients, &mut self.workspace);
+        let loss = self.model.loss_and_gradients(batch, labels, view, step, gradients, workspace)?;
+        for (sum, part) in gradient.iter_mut().zip(self.gradients.get()?) {
+            *sum += part;
+        }
+        Ok(loss)
+    }
+
+    fn forget(&mut self) {
+        self.workspace = Workspace::new(DecoderOps::new(&self.machine));
+    }
+}

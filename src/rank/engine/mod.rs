@@ -1,0 +1,59 @@
+//! Where a backbone computes.
+
+pub mod check;
+mod device;
+mod processor;
+mod upload;
+
+pub use device::Device;
+pub use processor::Processor;
+pub use upload::Upload;
+
+use super::Error;
+use crate::backbone::decoder::{Batch, BatchError, Keep, Step};
+use crate::backbone::{Adapter, ModelConfig};
+
+/// A frozen backbone somewhere, and the memory in which it computes. Adapters and their gradients are on the host.
+pub trait Engine {
+    /// The backbone's shape.
+    fn config(&self) -> &ModelConfig;
+
+    /// Whether `batch` can go through the backbone.
+    ///
+    /// # Errors
+    /// As [`Transformer::check`](crate::backbone::decoder::Transformer::check).
+    fn check(&self, batch: &Batch) -> Result<(), BatchError>;
+
+    /// What a training step on `batch` can keep in the memory that there is; `None` if it cannot even keep the inputs of layers.
+    ///
+    /// # Errors
+    /// If the device fails.
+    fn keep(&self, batch: &Batch) -> Result<Option<Keep>, Error>;
+
+    /// Scores of the tokens `letters` after each prompt. `# Shapes: gives (wanted, letters)`
+    ///
+    /// # Errors
+    /// If the device fails, or has not enough memory.
+    fn scores(
+        &mut self,
+        batch: &Batch,
+        letters: &[u32],
+        adapter: Option<&Adapter>,
+    ) -> Result<Vec<f32>, Error>;
+
+    /// As [`Transformer::loss_and_gradients`](crate::backbone::decoder::Transformer::loss_and_gradients). Where it fails, nothing was added.
+    ///
+    /// # Errors
+    /// As [`Engine::scores`].
+    fn learn(
+        &mut self,
+        batch: &Batch,
+        labels: &[u32],
+        adapter: &Adapter,
+        step: Step,
+        gradient: &mut [f32],
+    ) -> Result<f64, Error>;
+
+    /// Give back the memory of earlier batches.
+    fn forget(&mut self);
+}

@@ -16,6 +16,8 @@ unsafe impl Element for f32 {}
 // SAFETY: plain numbers.
 unsafe impl Element for half::bf16 {}
 // SAFETY: plain numbers.
+unsafe impl Element for i8 {}
+// SAFETY: plain numbers.
 unsafe impl Element for u8 {}
 // SAFETY: plain numbers.
 unsafe impl Element for f64 {}

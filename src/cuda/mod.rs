@@ -8,6 +8,7 @@ mod decoder;
 mod device;
 mod driver;
 mod error;
+mod frozen;
 mod kernels;
 mod machine;
 mod ops;
@@ -17,6 +18,9 @@ pub use array::{Activation, Array, Element, Slice, SliceMut};
 pub use device::{Device, Facts, devices, ptx};
 pub use driver::{Driver, Installed};
 pub use error::{Absent, Error};
-pub use kernels::{Classes, ClassesRoom, Kernels, Matrix, Start, Walk, Walked};
+pub use frozen::Frozen;
+pub use kernels::{
+    BlockScales, Classes, ClassesRoom, Kernels, Matrix, SoftmaxRoom, Start, Turns, Walk, Walked, Which,
+};
 pub use machine::{Machine, SOURCE, Shape, kernel_names};
 pub use ops::Ops;

@@ -7,7 +7,7 @@ use super::simd::{Kernel, LANES, Lanes, dispatch, vectors};
 const PART: usize = 64 * 1024;
 
 /// How many rows of `d` a task has. A function of `d` alone, so that sums over rows are the same for any number of threads.
-fn rows_of_task(d: usize) -> usize {
+pub(crate) fn rows_of_task(d: usize) -> usize {
     (PART / d).max(1)
 }
 

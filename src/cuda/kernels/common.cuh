@@ -105,3 +105,121 @@ __device__ inline float sum_lanes(float x) {
     x = x + __shfl_xor_sync(0xffffffffu, x, 1);
     return x;
 }
+
+// Sixteen and eight bytes that are moved at once.
+#ifdef __CUDACC_RTC__
+#define MOVED(bytes) alignas(bytes)
+#else
+#define MOVED(bytes) __attribute__((aligned(bytes), may_alias))
+#define __launch_bounds__(threads, blocks)
+#endif
+struct MOVED(16) Sixteen {
+    u32 x, y, z, w;
+};
+struct MOVED(8) Eight {
+    u32 x, y;
+};
+
+// N elements as they lie in memory.
+template <class E, u32 N>
+struct Raw {
+    u32 words[N * sizeof(E) / 4];
+};
+
+// Whether N elements from here on, and from every multiple of N after it, can be moved at once.
+template <u32 N, class E>
+__device__ inline bool aligned(const E *at) {
+    return (u64)at % (N * sizeof(E) < 16 ? N * sizeof(E) : 16) == 0;
+}
+
+// The first `left` of N elements, zeros behind them; `wide` says that they are aligned.
+template <u32 N, class E>
+__device__ inline Raw<E, N> fetch(const E *from, u64 left, bool wide) {
+    Raw<E, N> raw;
+    const u32 WORDS = N * sizeof(E) / 4;
+    if (wide && left >= N) {
+        if constexpr (WORDS == 2) {
+            Eight part = *(const Eight *)from;
+            raw.words[0] = part.x, raw.words[1] = part.y;
+        } else {
+#pragma unroll
+            for (u32 i = 0; i < WORDS; i += 4) {
+                Sixteen part = ((const Sixteen *)from)[i / 4];
+                raw.words[i] = part.x, raw.words[i + 1] = part.y, raw.words[i + 2] = part.z, raw.words[i + 3] = part.w;
+            }
+        }
+    } else if constexpr (sizeof(E) == 4) {
+#pragma unroll
+        for (u32 i = 0; i < N; i++) raw.words[i] = i < left ? (u32)__float_as_int(value(from[i])) : 0u;
+    } else {
+#pragma unroll
+        for (u32 i = 0; i < N; i += 2) {
+            u32 low = i < left ? from[i].bits : 0u, high = i + 1 < left ? from[i + 1].bits : 0u;
+            raw.words[i / 2] = high << 16 | low;
+        }
+    }
+    return raw;
+}
+
+// Elements as numbers.
+template <u32 N>
+__device__ inline void spread(Raw<float, N> raw, float (&to)[N]) {
+#pragma unroll
+    for (u32 i = 0; i < N; i++) to[i] = __int_as_float((int)raw.words[i]);
+}
+template <u32 N>
+__device__ inline void spread(Raw<Bf16, N> raw, float (&to)[N]) {
+#pragma unroll
+    for (u32 i = 0; i < N; i += 2) {
+        to[i] = __int_as_float((int)(raw.words[i / 2] << 16));
+        to[i + 1] = __int_as_float((int)(raw.words[i / 2] & 0xffff0000u));
+    }
+}
+
+template <u32 N, class E>
+__device__ inline void load(const E *from, u64 left, bool wide, float (&to)[N]) {
+    spread(fetch<N>(from, left, wide), to);
+}
+
+// The first `left` of N numbers as elements.
+template <u32 N, class E>
+__device__ inline void store(E *to, u64 left, bool wide, const float (&from)[N]) {
+    const u32 WORDS = N * sizeof(E) / 4;
+    if (wide && left >= N) {
+        u32 words[WORDS];
+#pragma unroll
+        for (u32 i = 0; i < WORDS; i++) {
+            if constexpr (sizeof(E) == 4) {
+                words[i] = (u32)__float_as_int(from[i]);
+            } else {
+                words[i] = (u32)element<Bf16>(from[2 * i + 1]).bits << 16 | element<Bf16>(from[2 * i]).bits;
+            }
+        }
+        if constexpr (WORDS == 2) {
+            *(Eight *)to = Eight{words[0], words[1]};
+        } else {
+#pragma unroll
+            for (u32 i = 0; i < WORDS; i += 4) ((Sixteen *)to)[i / 4] = Sixteen{words[i], words[i + 1], words[i + 2], words[i + 3]};
+        }
+    } else {
+#pragma unroll
+        for (u32 i = 0; i < N; i++)
+            if (i < left) to[i] = element<E>(from[i]);
+    }
+}
+
+// The factors of N positions, N a multiple of 4.
+template <u32 N>
+__device__ inline void dropout_factors(Dropout dropout, u64 position, float (&to)[N]) {
+    u32 behind = (u32)(position % 4) * 16;
+    u64 bits = mix(dropout.key + position / 4 * 0x9e3779b97f4a7c15ULL);
+#pragma unroll
+    for (u32 i = 0; i < N; i += 4) {
+        u64 draws = bits, next = 0;
+        if (i + 4 < N || behind) next = mix(dropout.key + ((position + i) / 4 + 1) * 0x9e3779b97f4a7c15ULL);
+        if (behind) draws = bits >> behind | next << (64 - behind);
+        bits = next;
+#pragma unroll
+        for (u32 j = 0; j < 4; j++) to[i + j] = ((u32)(draws >> (16 * j)) & 0xffffu) < dropout.threshold ? dropout.scale : 0.0f;
+    }
+}

@@ -22,7 +22,9 @@ use crate::nn::dropout::Dropout;
 
 pub use catalogue::{Walk, Walked};
 pub use cross_entropy::{Classes, ClassesRoom};
+pub use layers::{SoftmaxRoom, Turns};
 pub use product::{Matrix, Start};
+pub use quant::{BlockScales, Which};
 
 /// `arguments![a, b]`: the values as a launch takes them.
 macro_rules! arguments {

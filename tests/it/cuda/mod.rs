@@ -3,6 +3,9 @@
 mod driver;
 mod emulator;
 mod kernels;
+mod layers;
+mod lora;
+mod quant;
 mod running;
 mod training;
 

@@ -173,3 +173,120 @@ template <class... A>
 static void launch(void (*kernel)(A...), const unsigned grid[3], const unsigned block[3], void **arguments) {
     launch_with(kernel, grid, block, arguments, std::index_sequence_for<A...>{});
 }
+
+// What src/cuda/kernels/matmul.cu says in PTX: tensor cores, their fragments, and copies past registers.
+
+// Each lane leaves something for its warp. Two places in turn: who has passed the barrier may leave the next before all have read this.
+struct Deposit {
+    float a[8], b[4];
+    const unsigned short *row;
+};
+static std::vector<Deposit> deposits[2];
+static std::vector<unsigned char> turns;
+
+static Deposit &deposit() {
+    if (turns.size() < fibers.size()) {
+        turns.resize(fibers.size());
+        for (auto &each : deposits) each.resize(fibers.size());
+    }
+    return deposits[turns[now] ^= 1][now];
+}
+static const Deposit *of_warp() {
+    __syncwarp();
+    return &deposits[turns[now]][now / 32 * 32];
+}
+static float half_of(unsigned pair, unsigned which) {
+    return __int_as_float((int)(which ? pair & 0xffff0000u : pair << 16));
+}
+
+// c (16, 8) += a (16, 16) b (16, 8); sums in f32, in the order of the depth.
+static void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
+    Deposit &mine = deposit();
+    for (unsigned i = 0; i < 8; i++) mine.a[i] = half_of(a[i / 2], i % 2);
+    for (unsigned i = 0; i < 4; i++) mine.b[i] = half_of(b[i / 2], i % 2);
+    const Deposit *lanes = of_warp();
+    unsigned row = now % 32 / 4, column = now % 4 * 2;
+    for (unsigned p = 0; p < 16; p++) {
+        unsigned lane = p % 8 / 2, at = p / 8 * 4 + p % 2;
+        float above = lanes[row * 4 + lane].a[at], below = lanes[row * 4 + lane].a[at + 2];
+        float left = lanes[column * 4 + lane].b[p / 8 * 2 + p % 2], right = lanes[column * 4 + 4 + lane].b[p / 8 * 2 + p % 2];
+        c[0] += above * left, c[1] += above * right, c[2] += below * left, c[3] += below * right;
+    }
+}
+
+static void must(bool holds, const char *what) {
+    if (holds) return;
+    fprintf(stderr, "the emulator of devices: %s\n", what);
+    abort();
+}
+static void load_matrices(unsigned (&to)[4], const void *row, bool transposed) {
+    must((uintptr_t)row % 16 == 0, "a row of a matrix is not aligned");
+    deposit().row = (const unsigned short *)row;
+    const Deposit *lanes = of_warp();
+    unsigned one = now % 32 / 4, two = now % 4 * 2;
+    for (unsigned i = 0; i < 4; i++) {
+        const Deposit *rows = lanes + i * 8;
+        unsigned low = transposed ? rows[two].row[one] : rows[one].row[two];
+        unsigned high = transposed ? rows[two + 1].row[one] : rows[one].row[two + 1];
+        to[i] = low | high << 16;
+    }
+}
+// Four matrices (8, 8) of bf16: lane l has the place of row l % 8 of matrix l / 8.
+static void load_matrix_x4(unsigned (&to)[4], const void *row) {
+    load_matrices(to, row, false);
+}
+static void load_matrix_x4_transposed(unsigned (&to)[4], const void *row) {
+    load_matrices(to, row, true);
+}
+
+// Copies are done when they are waited for, as late as a device may do them.
+struct Copy {
+    void *to;
+    const void *from;
+    bool inside;
+    unsigned group;
+};
+struct Copies {
+    std::vector<Copy> open;
+    unsigned group;
+};
+static std::vector<Copies> copies;
+
+static Copies &own_copies() {
+    if (copies.size() < fibers.size()) copies.resize(fibers.size());
+    return copies[now];
+}
+static void copy_async_16(void *to, const void *from, bool inside) {
+    must((uintptr_t)to % 16 == 0 && (uintptr_t)from % 16 == 0, "a copy is not aligned");
+    Copies &own = own_copies();
+    own.open.push_back({to, from, inside, own.group});
+}
+static void commit() {
+    own_copies().group++;
+}
+template <int LEFT>
+static void wait_group() {
+    Copies &own = own_copies();
+    size_t kept = 0;
+    for (Copy copy : own.open) {
+        if (copy.group + LEFT >= own.group) {
+            own.open[kept++] = copy;
+        } else if (copy.inside) {
+            memcpy(copy.to, copy.from, 16);
+        } else {
+            memset(copy.to, 0, 16);
+        }
+    }
+    own.open.resize(kept);
+}
+
+static unsigned pack_bf16(float low, float high) {
+    auto rounded = [](float x) {
+        unsigned bits = (unsigned)__float_as_int(x);
+        return x != x ? 0x7fffu : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+    };
+    return rounded(low) | rounded(high) << 16;
+}
+static float power_of_two(float x) {
+    return exp2f(x);
+}

@@ -4,6 +4,7 @@
 //! seed gives the same candidates on a CPU and on a device. `kernels/` has their code in CUDA C++.
 
 mod array;
+mod cublas;
 mod decoder;
 mod device;
 mod driver;
@@ -13,14 +14,16 @@ mod kernels;
 mod machine;
 mod ops;
 
-pub use decoder::{DecoderOps, Numbers, Room};
 pub use array::{Activation, Array, Element, Slice, SliceMut};
+pub use cublas::{Blas, Gemm};
+pub use decoder::{DecoderOps, Numbers, Room};
 pub use device::{Device, Facts, devices, ptx};
 pub use driver::{Driver, Installed};
 pub use error::{Absent, Error};
 pub use frozen::Frozen;
 pub use kernels::{
-    BlockScales, Classes, ClassesRoom, Kernels, Matrix, SoftmaxRoom, Start, Turns, Walk, Walked, Which,
+    Attended, BlockScales, Classes, ClassesRoom, Kernels, Matrix, Right, SoftmaxRoom, Spans, Start, Turns,
+    Walk, Walked, Which,
 };
-pub use machine::{Machine, SOURCE, Shape, kernel_names};
+pub use machine::{Machine, Product, SOURCE, Shape, kernel_names};
 pub use ops::Ops;

@@ -1,7 +1,7 @@
 //! What a ranker asks of a model.
 
-use super::engine::{Engine, Processor};
 use super::Error;
+use super::engine::{Engine, Processor};
 use crate::backbone::decoder::Step;
 use crate::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep};
 use crate::cuda;

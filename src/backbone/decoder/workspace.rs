@@ -339,7 +339,11 @@ pub fn device_bytes<E>(config: &ModelConfig, rows: usize, wanted: usize, keep: O
         // The rounded gradient of the residual stream, or of a block of logits.
         let narrow = if e == 4 { 0 } else { e * (rows * d).max(wanted.min(64) * vocab) };
         let statistics = 4 * rows * heads;
-        e * rows * (3 * f + 2 * q + 2 * kv) + 4 * rows * 3 * d + 4 * wanted.min(64) * vocab + narrow + statistics
+        e * rows * (3 * f + 2 * q + 2 * kv)
+            + 4 * rows * 3 * d
+            + 4 * wanted.min(64) * vocab
+            + narrow
+            + statistics
     };
     (states + work + backward) as u64
 }

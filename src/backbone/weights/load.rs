@@ -94,8 +94,7 @@ fn read<P: Place>(
     reporter.emit(Event::Started { stage: "load weights", total: Some(total), unit: "bytes" });
     let mut reading = Reading { shards, storage, names, at: 0, done: 0, bytes: 0, reporter, interrupt };
     let weights = build(config, &mut reading, place)?;
-    let summary =
-        format!("{} tensors, {:.1} MB in memory", reading.names.len(), reading.bytes as f64 / 1e6);
+    let summary = format!("{} tensors, {:.1} MB in memory", reading.names.len(), reading.bytes as f64 / 1e6);
     reporter.emit(Event::Finished { summary: &summary });
     Ok(weights)
 }

@@ -2,10 +2,10 @@
 
 use half::bf16;
 
+use crate::cuda::Error;
 use crate::cuda::array::{Activation, Array, Slice, SliceMut};
 use crate::cuda::frozen::Frozen;
 use crate::cuda::kernels::{Kernels, Matrix, Right, Start};
-use crate::cuda::Error;
 use crate::nn::ops::decoder::Either;
 
 /// f32 or activations, to be written.
@@ -68,11 +68,19 @@ impl Numbers for f32 {
         matrix.as_f32()
     }
 
-    fn rounded<'a>(_: &Kernels, floats: Slice<'a, f32>, _: &'a mut Array<Self>) -> Result<Slice<'a, Self>, Error> {
+    fn rounded<'a>(
+        _: &Kernels,
+        floats: Slice<'a, f32>,
+        _: &'a mut Array<Self>,
+    ) -> Result<Slice<'a, Self>, Error> {
         Ok(floats)
     }
 
-    fn widened<'a>(_: &Kernels, numbers: Slice<'a, Self>, _: &'a mut Array<f32>) -> Result<Slice<'a, f32>, Error> {
+    fn widened<'a>(
+        _: &Kernels,
+        numbers: Slice<'a, Self>,
+        _: &'a mut Array<f32>,
+    ) -> Result<Slice<'a, f32>, Error> {
         Ok(numbers)
     }
 

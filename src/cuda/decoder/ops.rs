@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use super::numbers::{Numbers, Target};
 use super::{DecoderOps, Prompts, Room, Rotations};
+use crate::cuda::Error;
 use crate::cuda::array::{Array, Slice};
 use crate::cuda::frozen::Frozen;
 use crate::cuda::kernels::{Attended, Kernels, Matrix, Spans, Start, Turns};
-use crate::cuda::Error;
 use crate::nn::attention::{Shape, Span};
 use crate::nn::embedding;
 use crate::nn::ops::decoder::{self, Either, Gradient, Heads, Job, LowRank, Normed, Read, Write};
@@ -301,7 +301,7 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
             Either::Floats(dy) => dy.all(),
             Either::Activations(dy) => E::widened(kernels, dy.all(), scratch)?,
         };
-        kernels.column_sums(place.len(), dy, gradients.part_mut(place), &mut self.partial)
+        kernels.column_sums(place.len(), dy, None, gradients.part_mut(place))
     }
 
     fn embedding_gradient(
@@ -361,9 +361,7 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
         kernels.lora_gradient_a((k, r), d_low.all(), x.all(), mask, gradients.part_mut(of_a), partial)?;
         match dx {
             None => Ok(()),
-            Some(Either::Floats(dx)) => {
-                kernels.lora_backward_input((k, r), d_low.all(), a, mask, dx.held())
-            }
+            Some(Either::Floats(dx)) => kernels.lora_backward_input((k, r), d_low.all(), a, mask, dx.held()),
             Some(Either::Activations(dx)) => {
                 kernels.lora_backward_input((k, r), d_low.all(), a, mask, dx.held())
             }
@@ -439,7 +437,8 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
             ids.set(labels)?;
             let x = E::rounded(kernels, hidden.all().part(rows.clone()), narrow)?;
             E::forward(kernels, (m, v, d), x, head, Either::Floats(logits.all_mut()), Start::Zero)?;
-            let losses = kernels.softmax_cross_entropy(v, logits.all_mut(), ids.all(), share as f32, softmax)?;
+            let losses =
+                kernels.softmax_cross_entropy(v, logits.all_mut(), ids.all(), share as f32, softmax)?;
             total += losses.get()?.iter().sum::<f64>();
             let dy = E::rounded(kernels, logits.all(), narrow)?;
             E::backward(kernels, (m, v, d), dy, head, Either::Floats(to.part_mut(rows)), Start::Zero)?;

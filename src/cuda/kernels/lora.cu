@@ -10,7 +10,8 @@ __global__ void __launch_bounds__(256, 2) lora_back_low_f32(const float *, const
 __global__ void __launch_bounds__(256, 2) lora_back_low_bf16(const Bf16 *, const float *, float, u32, u32, u32, float *);
 __global__ void __launch_bounds__(256, 2) lora_raise_f32(const float *, const float *, u32, u32, u32, float *);
 __global__ void __launch_bounds__(256, 2) lora_raise_bf16(const float *, const float *, u32, u32, u32, Bf16 *);
-__global__ void __launch_bounds__(256, 2) lora_back_input(const float *, const float *, Dropout, u32, u32, u32, float *);
+__global__ void __launch_bounds__(256, 2) lora_back_input_f32(const float *, const float *, Dropout, u32, u32, u32, float *);
+__global__ void __launch_bounds__(256, 2) lora_back_input_bf16(const float *, const float *, Dropout, u32, u32, u32, Bf16 *);
 __global__ void __launch_bounds__(256, 2) lora_grad_b_f32(const float *, const float *, u32, u32, u32, u32, float *);
 __global__ void __launch_bounds__(256, 2) lora_grad_b_bf16(const Bf16 *, const float *, u32, u32, u32, u32, float *);
 __global__ void __launch_bounds__(256, 2) lora_grad_a_f32(const float *, const float *, Dropout, u32, u32, u32, u32, float *);
@@ -272,8 +273,11 @@ extern "C" __global__ void lora_raise_bf16(const float *low, const float *b, u32
 }
 
 // dx += mask * (d_low A). Shapes: d_low (m, r), a (r, k), dx (m, k).
-extern "C" __global__ void lora_back_input(const float *d_low, const float *a, Dropout dropout, u32 m, u32 k, u32 r, float *dx) {
+extern "C" __global__ void lora_back_input_f32(const float *d_low, const float *a, Dropout dropout, u32 m, u32 k, u32 r, float *dx) {
     raise<float, false>(d_low, a, dropout, m, k, r, dx);
+}
+extern "C" __global__ void lora_back_input_bf16(const float *d_low, const float *a, Dropout dropout, u32 m, u32 k, u32 r, Bf16 *dx) {
+    raise<Bf16, false>(d_low, a, dropout, m, k, r, dx);
 }
 
 // Columns of a block, and rows that it has at a time.

@@ -137,20 +137,20 @@ impl Kernels {
     ///
     /// # Errors
     /// As all functions here.
-    pub fn lora_backward_input(
+    pub fn lora_backward_input<E: Activation>(
         &self,
         (k, r): (usize, usize),
         d_low: Slice<'_, f32>,
         a: Slice<'_, f32>,
         mask: Dropout,
-        dx: SliceMut<'_, f32>,
+        dx: SliceMut<'_, E>,
     ) -> Result<(), Error> {
         let m = rows((dx.len(), k), (d_low.len(), r));
         assert_eq!(a.len(), r * k, "A");
         let shape = Shape::blocks(m.div_ceil(ROWS) * k.div_ceil(COLUMNS), 1, 1);
         let mask = Mask::from(mask);
         let arguments = arguments![d_low.at(), a.at(), mask, m as u32, k as u32, r as u32, dx.at()];
-        self.launch("lora_back_input", shape, arguments)
+        self.launch(E::kernel(["lora_back_input_f32", "lora_back_input_bf16"]), shape, arguments)
     }
 }
 

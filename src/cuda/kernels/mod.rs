@@ -20,9 +20,11 @@ use super::Error;
 use super::machine::{Machine, Shape};
 use crate::nn::dropout::Dropout;
 
+pub use attention::{Attended, Spans};
 pub use catalogue::{Walk, Walked};
 pub use cross_entropy::{Classes, ClassesRoom};
 pub use layers::{SoftmaxRoom, Turns};
+pub use matmul::Right;
 pub use product::{Matrix, Start};
 pub use quant::{BlockScales, Which};
 

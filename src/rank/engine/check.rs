@@ -36,7 +36,12 @@ pub fn check(machine: &Arc<dyn Machine>) -> Result<(), cuda::Error> {
             None => Ok(()),
             Some((what, by)) => {
                 let by = format!("{by:.1e}");
-                Err(cuda::Error::Deviates { device: machine.name(), what, by, allowed: format!("{allowed:.0e}") })
+                Err(cuda::Error::Deviates {
+                    device: machine.name(),
+                    what,
+                    by,
+                    allowed: format!("{allowed:.0e}"),
+                })
             }
         }
     };

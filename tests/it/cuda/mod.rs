@@ -1,5 +1,6 @@
 //! Devices: every kernel gives the bits of its CPU twin, on the emulator where there is a C++ compiler.
 
+mod decoder;
 mod driver;
 mod emulator;
 mod kernels;
@@ -7,6 +8,7 @@ mod layers;
 mod lora;
 mod quant;
 mod running;
+mod tensor;
 mod training;
 
 use std::sync::Arc;

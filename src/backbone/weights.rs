@@ -10,9 +10,11 @@ mod load;
 mod random;
 mod save;
 mod shards;
+mod stand_in;
 
 pub use error::WeightsError;
 pub use load::{check, load};
+pub use stand_in::STAND_IN_VERSION;
 
 use super::ModelConfig;
 use crate::nn::quant::{Frozen, Storage};

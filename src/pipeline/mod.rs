@@ -20,6 +20,7 @@ mod plan;
 mod preflight;
 mod prepare;
 mod pretraining;
+mod random;
 mod ranking;
 mod ranking_cost;
 mod rebuild;

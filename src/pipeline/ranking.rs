@@ -18,7 +18,7 @@ use crate::rank::{
 };
 use crate::run::{
     self, ADAPTER, AuditRecord, Cell, CellCheckpoints, CodeRecord, CurvePoint, MANIFEST_VERSION, Machine,
-    Manifest, PromptRecord, RANKING_STAGE_VERSION, RankedPart, RankerRecord, RankingCell, Reading,
+    Manifest, PromptRecord, RANDOM_WEIGHTS, RANKING_STAGE_VERSION, RankedPart, RankerRecord, RankingCell, Reading,
     StoredRanking, Times, TrainingRecord,
 };
 use crate::seed::Seed;
@@ -129,8 +129,8 @@ pub(super) fn compute(
         process: effort.finished(checkpoints.resumed()),
         peak_memory_bytes: run::peak_memory_bytes(),
         training,
+        limit: ranker.backbone.is_random().then(|| RANDOM_WEIGHTS.to_owned()),
         ranker: Some(ranker),
-        limit: None,
         files: BTreeMap::new(),
         left_out: BTreeMap::new(),
     };

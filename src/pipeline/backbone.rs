@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::record::word;
 use super::random::Random;
+use super::record::word;
 use super::{Error, Prepared};
 use crate::backbone::hub::{self, Hub, Source};
 use crate::backbone::{self, Decoder, Folder, ModelConfig, Weights};
@@ -192,10 +192,7 @@ impl Located {
     }
 
     /// The tokenizer, which is read or made once.
-    fn tokenizer(
-        &self,
-        get: impl FnOnce() -> Result<Tokenizer, Error>,
-    ) -> Result<Arc<Tokenizer>, Error> {
+    fn tokenizer(&self, get: impl FnOnce() -> Result<Tokenizer, Error>) -> Result<Arc<Tokenizer>, Error> {
         if let Some(tokenizer) = self.tokenizer.get() {
             return Ok(Arc::clone(tokenizer));
         }

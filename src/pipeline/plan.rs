@@ -75,6 +75,8 @@ pub struct Planned {
     pub cost: Option<Cost>,
     /// Whether the cost is that of other seeds that are stored, not an estimate.
     pub measured: bool,
+    /// What somebody should know of the backbone: that its weights are random.
+    pub caution: Option<String>,
     /// Where the retriever would compute, and the bytes that a device needs for it; `None` where no retriever would be trained.
     pub place: Option<(Place, u64)>,
 }
@@ -274,6 +276,7 @@ impl Plan<'_> {
             }
             seeds.push((seed, fate));
         }
+        let caution = backbone.as_deref().and_then(Located::caution);
         let computes = seeds.iter().any(|(_, fate)| fate.computes());
         let needed =
             data.as_ref().filter(|_| retrieves).and_then(|data| device_bytes(&experiment, &data.split));
@@ -333,6 +336,7 @@ impl Plan<'_> {
             stored,
             cost,
             measured,
+            caution,
             place,
         }
     }

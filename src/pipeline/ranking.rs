@@ -18,8 +18,8 @@ use crate::rank::{
 };
 use crate::run::{
     self, ADAPTER, AuditRecord, Cell, CellCheckpoints, CodeRecord, CurvePoint, MANIFEST_VERSION, Machine,
-    Manifest, PromptRecord, RANDOM_WEIGHTS, RANKING_STAGE_VERSION, RankedPart, RankerRecord, RankingCell, Reading,
-    StoredRanking, Times, TrainingRecord,
+    Manifest, PromptRecord, RANDOM_WEIGHTS, RANKING_STAGE_VERSION, RankedPart, RankerRecord, RankingCell,
+    Reading, StoredRanking, Times, TrainingRecord,
 };
 use crate::seed::Seed;
 

@@ -18,6 +18,8 @@ pub struct Known {
     rms_eps: f64,
     rope: RopeConfig,
     tied: bool,
+    /// Whether its files have float16 numbers, not bfloat16.
+    pub is_f16: bool,
     max_positions: usize,
     sliding_window: Option<usize>,
     bos: Option<u32>,
@@ -49,6 +51,7 @@ const LLAMA_2: Known = Known {
     rms_eps: 1e-5,
     rope: plain(10_000.0),
     tied: false,
+    is_f16: true,
     max_positions: 4096,
     sliding_window: None,
     bos: Some(1),
@@ -57,6 +60,7 @@ const LLAMA_2: Known = Known {
 
 const LLAMA_3: Known = Known {
     name: "meta-llama/Meta-Llama-3-8B",
+    is_f16: false,
     shape: [4096, 14_336, 32, 32, 8, 128],
     vocab: 128_256,
     rope: plain(500_000.0),
@@ -80,6 +84,7 @@ const LLAMA_3_2: Known = Known {
 const MISTRAL: Known = Known {
     name: "mistralai/Mistral-7B-v0.1",
     gated: false,
+    is_f16: false,
     architecture: Mistral,
     shape: [4096, 14_336, 32, 32, 8, 128],
     max_positions: 32_768,
@@ -90,6 +95,7 @@ const MISTRAL: Known = Known {
 const TINY_LLAMA: Known = Known {
     name: "TinyLlama/TinyLlama-1.1B-Chat-v1.0",
     gated: false,
+    is_f16: false,
     shape: [2048, 5632, 22, 32, 4, 64],
     max_positions: 2048,
     ..LLAMA_2
@@ -98,6 +104,7 @@ const TINY_LLAMA: Known = Known {
 const QWEN_2_5: Known = Known {
     name: "Qwen/Qwen2.5-0.5B",
     gated: false,
+    is_f16: false,
     architecture: Qwen2,
     shape: [896, 4864, 24, 14, 2, 64],
     vocab: 151_936,
@@ -122,6 +129,7 @@ const QWEN_3: Known = Known {
 const SMOL: Known = Known {
     name: "HuggingFaceTB/SmolLM2-135M",
     gated: false,
+    is_f16: false,
     shape: [576, 1536, 30, 9, 3, 64],
     vocab: 49_152,
     rope: plain(100_000.0),

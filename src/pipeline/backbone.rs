@@ -1,22 +1,22 @@
 //! The language models of experiments: where they come from, what they are, and how they get into memory.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use load::Backbone;
+
 use super::random::Random;
-use super::record::word;
 use super::{Error, Prepared};
 use crate::backbone::hub::{self, Hub, Source};
-use crate::backbone::{self, Decoder, Folder, ModelConfig, Weights};
-use crate::events::{Event, Interrupt, Reporter};
-use crate::experiment::{BackboneSpec, ComputeType, Experiment, Quantization};
-use crate::nn::matmul::Precision;
-use crate::nn::quant::Storage;
+use crate::backbone::{self, Folder, ModelConfig};
+use crate::events::{Interrupt, Reporter};
+use crate::experiment::{BackboneSpec, Experiment};
 use crate::pretrain::{self, PretrainedCell, Request};
 use crate::prompt::{self, Tokenizer};
-use crate::report::thousands;
-use crate::run::{BackboneRecord, CellKey, Claims, RANDOM, Store, Turn, sha256_hex};
+use crate::run::{CellKey, Claims, RANDOM, Store, Turn, sha256_hex};
 
 /// Where the weights of a backbone come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,119 +231,6 @@ impl Located {
             }
         })
     }
-
-    /// Read weights and tokenizer, or draw the weights. A built-in backbone is taken from the store at `runs`, or made and stored
-    /// there.
-    ///
-    /// # Errors
-    /// If they cannot be read, contradict the description, or do not belong together.
-    pub fn load(
-        &self,
-        (experiment, data): (&Experiment, &Prepared),
-        runs: &Path,
-        reporter: &dyn Reporter,
-        interrupt: &Interrupt,
-    ) -> Result<Backbone, Error> {
-        let spec = experiment.backbone.as_ref().ok_or(Error::NoBackbone)?;
-        let folder = match &self.kind {
-            Kind::Random(random) => return self.draw(spec, random, reporter, interrupt),
-            Kind::Files(folder) => folder.clone(),
-            Kind::BuiltIn => {
-                let made = match self.made.get() {
-                    Some(folder) => folder.clone(),
-                    None => {
-                        let request = request(experiment, data)?.ok_or(Error::NoBackbone)?;
-                        pretrain::ensure(&request, runs, &experiment.name, reporter, interrupt)?
-                    }
-                };
-                Folder::open(&made)?
-            }
-        };
-        let config = folder.config()?;
-        // The tokenizer is small: what is wrong with it is told before the weights are read.
-        let tokenizer = self.tokenizer(|| own_tokenizer(&folder.tokenizer(), &config))?;
-        let identity = self.identity(interrupt)?.to_owned();
-        let weights = backbone::load(&folder, storage(spec), reporter, interrupt)?;
-        let revision = folder.revision().map(str::to_owned).or_else(|| spec.revision.clone());
-        let record = BackboneRecord { revision, identity, ..self.record(spec, &weights) };
-        Ok(self.loaded(spec, (weights, tokenizer, record), reporter))
-    }
-
-    /// Draw the weights.
-    fn draw(
-        &self,
-        spec: &BackboneSpec,
-        random: &Random,
-        reporter: &dyn Reporter,
-        interrupt: &Interrupt,
-    ) -> Result<Backbone, Error> {
-        reporter.emit(Event::Warning(&format!("{}: {}", spec.name, random.told())));
-        let tokenizer = self.tokenizer(|| random.tokenizer())?;
-        let identity = self.identity(interrupt)?.to_owned();
-        let weights = Weights::stand_in(&self.config, storage(spec), reporter, interrupt)?;
-        let (revision, drawn) = (random.outline.revision.clone(), Some(random.record()));
-        let record = BackboneRecord { revision, identity, random: drawn, ..self.record(spec, &weights) };
-        Ok(self.loaded(spec, (weights, tokenizer, record), reporter))
-    }
-
-    /// What manifests say of it but for what is its own kind's.
-    fn record(&self, spec: &BackboneSpec, weights: &Weights) -> BackboneRecord {
-        let config = &weights.config;
-        BackboneRecord {
-            name: self.shown_name(spec),
-            revision: None,
-            source: self.source.name().to_owned(),
-            identity: String::new(),
-            architecture: config.architecture.name().to_owned(),
-            parameters: config.parameters(),
-            vocabulary: config.vocab as u64,
-            quantization: word(&spec.quantization),
-            compute_type: word(&spec.compute_type),
-            bytes: weights.bytes() as u64,
-            files: self.hashes.get().cloned().unwrap_or_default(),
-            random: None,
-        }
-    }
-
-    fn loaded(
-        &self,
-        spec: &BackboneSpec,
-        (weights, tokenizer, record): (Weights, Arc<Tokenizer>, BackboneRecord),
-        reporter: &dyn Reporter,
-    ) -> Backbone {
-        reporter.emit(Event::Note(&format!(
-            "{}: {} parameters in {:.2} GiB",
-            spec.name,
-            thousands(record.parameters),
-            record.bytes as f64 / f64::from(1 << 30)
-        )));
-        let precision = match spec.compute_type {
-            ComputeType::Bf16 => Precision::Bf16,
-            ComputeType::F32 => Precision::F32,
-        };
-        Backbone { decoder: Decoder::new(weights, precision), tokenizer, record }
-    }
-
-    /// The name in results: a repository's, or a folder's without the folders above it, which are private to a machine. A folder in
-    /// the cache of the hub is a repository too.
-    fn shown_name(&self, spec: &BackboneSpec) -> String {
-        let path = match (&self.kind, Source::of(&spec.name)) {
-            (Kind::Files(folder), _) if self.source == BackboneSource::Folder => folder.path().to_owned(),
-            (Kind::Random(_), Source::Folder(path)) => path,
-            _ => return spec.name.clone(),
-        };
-        let path = std::path::absolute(&path).unwrap_or(path);
-        let names = path.components().rev().map(|part| part.as_os_str().to_string_lossy().into_owned());
-        let names: Vec<String> = names.collect();
-        if let [_, snapshots, model, ..] = &names[..]
-            && snapshots == "snapshots"
-            && let Some((organisation, name)) =
-                model.strip_prefix("models--").and_then(|name| name.split_once("--"))
-        {
-            return format!("{organisation}/{name}");
-        }
-        names.into_iter().next().unwrap_or_default()
-    }
 }
 
 /// The tokenizer in the file `path`, which belongs to a model of the shape `config`.
@@ -362,25 +249,4 @@ pub(super) fn request<'a>(
     data: &'a Prepared,
 ) -> Result<Option<Request<'a>>, pretrain::Error> {
     Request::of(experiment, &data.titles, &data.split, &data.record)
-}
-
-/// A backbone in memory.
-pub struct Backbone {
-    /// The model, frozen.
-    pub decoder: Decoder,
-    /// Its tokenizer.
-    pub tokenizer: Arc<Tokenizer>,
-    /// What manifests say of it.
-    pub record: BackboneRecord,
-}
-
-/// How frozen linear layers are stored.
-#[must_use]
-pub const fn storage(spec: &BackboneSpec) -> Storage {
-    match spec.quantization {
-        Quantization::Nf4 => Storage::Nf4 { double: spec.double_quantization },
-        Quantization::Int8 => Storage::Int8,
-        Quantization::Bf16 => Storage::Bf16,
-        Quantization::F32 => Storage::F32,
-    }
 }

@@ -18,8 +18,6 @@ use crate::run::{RandomRecord, sha256_hex};
 
 /// Changes when the same titles get another tokenizer.
 const TOKENIZER_VERSION: u32 = 1;
-/// Tokens of a tokenizer that is made from titles, at most: of a catalogue's words few are left over then.
-const MOST_TOKENS: usize = 32_000;
 
 /// A model without its weights.
 pub(super) struct Random {
@@ -71,12 +69,13 @@ impl Random {
         } else {
             hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect()
         };
-        let text = format!("random {STAND_IN_VERSION}\n{}{tokenizer}", self.outline.config.to_json());
+        let Outline { config, has_wide_tables, .. } = &self.outline;
+        let text = format!("random {STAND_IN_VERSION} {has_wide_tables}\n{}{tokenizer}", config.to_json());
         Ok((sha256_hex(text.as_bytes()), hashes))
     }
 
     fn most_tokens(&self) -> usize {
-        self.outline.config.vocab.min(MOST_TOKENS)
+        pretrain::words_like(self.outline.config.vocab)
     }
 
     /// The model's own tokenizer, or one of the titles. The ids of either fit the shape.
@@ -111,7 +110,7 @@ impl Random {
         let tokenizer = if self.outline.tokenizer.is_some() {
             "tokenized by its tokenizer.json"
         } else {
-            "tokenized by a tokenizer made from the titles, for its own is not here, so their lengths are near its own lengths, not the same"
+            "tokenized by a tokenizer made from the titles, for its own is not here, so their lengths are near those of its own, not the same"
         };
         format!(
             "its weights are random, drawn for the shape in {shape}; prompts are {tokenizer}; nothing is downloaded, and results are \

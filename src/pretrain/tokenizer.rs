@@ -55,6 +55,18 @@ pub fn train<S: AsRef<str>>(titles: &[S], labels: usize, vocabulary: usize) -> R
 /// The fewest tokens that [`train_words`] can do with: all bytes, beginning and end.
 pub const LEAST_WORDS: usize = 258;
 
+/// The vocabulary of [`train_words`] with which titles have about as many tokens as with the tokenizer of a model of `model_vocab` rows. With 1,000
+/// they have 2 to 5 % more than with Llama 2's (32,000 rows), on the papers' three catalogues; with 4,000 1 to 4 % more or less than with Qwen 3's
+/// and 2 to 26 % more than with Llama 3's, which has tokens of three digits.
+#[must_use]
+pub const fn words_like(model_vocab: usize) -> usize {
+    match model_vocab {
+        0..1000 => model_vocab,
+        1000..40_000 => 1000,
+        _ => 4000,
+    }
+}
+
 /// The same with tokens that are no longer than a word, to stand in for the tokenizer of a large model that is not here.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! What is there of a model beside its weights: enough to measure speed and memory with weights that are drawn at random.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::cache::Cache;
 use super::{DEFAULT_REVISION, Hub, Source};
@@ -15,6 +15,8 @@ use crate::events::Interrupt;
 pub struct Outline {
     /// Its shape.
     pub config: ModelConfig,
+    /// Whether embedding and output layer are f32 in memory, as [`load`](crate::backbone::load) keeps those of files that are not bfloat16.
+    pub has_wide_tables: bool,
     /// Whether the shape is that of a `config.json`, not of the table of known models.
     pub is_described: bool,
     /// The commit of the repository, where a snapshot of it is here.
@@ -42,9 +44,9 @@ pub fn outline(name: &str, revision: Option<&str>, hub: &Hub) -> Result<Outline,
     };
     let there = |file: &str| folder.as_ref().map(|folder| folder.join(file)).filter(|path| path.is_file());
     let described = there(CONFIG);
-    let config = match (&described, Known::of(name)) {
-        (Some(path), _) => ModelConfig::read(path)?,
-        (None, Some(known)) => known.config(),
+    let (config, has_wide_tables) = match (&described, Known::of(name)) {
+        (Some(path), _) => (ModelConfig::read(path)?, is_wide(path)?),
+        (None, Some(known)) => (known.config(), known.is_f16),
         (None, None) => {
             let looked = match Source::of(name) {
                 Source::Folder(path) => path,
@@ -56,7 +58,15 @@ pub fn outline(name: &str, revision: Option<&str>, hub: &Hub) -> Result<Outline,
     };
     let tokenizer = there(TOKENIZER);
     let revision = commit.filter(|_| described.is_some() || tokenizer.is_some());
-    Ok(Outline { config, is_described: described.is_some(), revision, tokenizer })
+    Ok(Outline { config, has_wide_tables, is_described: described.is_some(), revision, tokenizer })
+}
+
+/// Whether a `config.json` says that the numbers of the files are float16 or float32. One that says nothing is taken for bfloat16.
+fn is_wide(path: &Path) -> Result<bool, Error> {
+    let text = files::read_json(path)?;
+    let value: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let named = ["dtype", "torch_dtype"].into_iter().find_map(|key| value[key].as_str());
+    Ok(named.is_some_and(|name| name == "float16" || name == "float32"))
 }
 
 impl Outline {

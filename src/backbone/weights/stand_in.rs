@@ -28,13 +28,13 @@ impl Weights {
     /// Weights for the shape `config`: normal ones of deviation 0.02, as transformers starts a model of the Llama family, with
     /// norms of 1 and biases of 0. Each is one of 4,096 quantiles, so that billions are drawn in seconds. Each 4,096 numbers of each
     /// tensor have a random stream of their own and go straight into `storage`: no f32 copy of a matrix is made, and the same shape has the
-    /// same weights, whatever the number of threads. Embedding and output layer are f32 if the linear layers are, else bf16.
+    /// same weights, whatever the number of threads. Embedding and output layer are f32 if the linear layers are or `wide_tables` says so, else bf16.
     ///
     /// # Errors
     /// [`Error::Shape`] if no model can have the shape, [`Error::Interrupted`].
     pub fn stand_in(
         config: &ModelConfig,
-        storage: Storage,
+        (storage, wide_tables): (Storage, bool),
         reporter: &dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<Self, Error> {
@@ -44,7 +44,8 @@ impl Weights {
         }
         let total = plan(config).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
         reporter.emit(Event::Started { stage: "draw weights", total: Some(total), unit: "weights" });
-        let mut drawing = Drawing { storage, done: 0, reporter, interrupt };
+        let tables = if wide_tables || storage == Storage::F32 { Storage::F32 } else { Storage::Bf16 };
+        let mut drawing = Drawing { storage, tables, done: 0, reporter, interrupt };
         let weights = build(config, &mut drawing)?;
         let summary = format!("{total} random weights, {:.1} MB in memory", weights.bytes() as f64 / 1e6);
         reporter.emit(Event::Finished { summary: &summary });
@@ -54,6 +55,8 @@ impl Weights {
 
 struct Drawing<'a> {
     storage: Storage,
+    /// That of embedding and output layer.
+    tables: Storage,
     done: u64,
     reporter: &'a dyn Reporter,
     interrupt: &'a Interrupt,
@@ -71,11 +74,7 @@ impl Source for Drawing<'_> {
         if self.interrupt.requested() {
             return Err(Error::Interrupted);
         }
-        let storage = match self.storage {
-            storage if frozen => storage,
-            Storage::F32 => Storage::F32,
-            _ => Storage::Bf16,
-        };
+        let storage = if frozen { self.storage } else { self.tables };
         let matrix = Frozen::from_elements(storage, rows, cols, &Quantiles { name, table: table() })
             .expect("quantiles are finite");
         self.advance(rows * cols);

@@ -71,6 +71,11 @@ fn the_description_that_is_here_goes_before_the_table_and_one_of_them_is_needed(
     let found = outline(name, None, &hub).unwrap();
     assert_eq!((found.config, found.is_described), (tiny::config(), true));
     assert_eq!((found.tokenizer, found.revision.as_deref()), (None, Some(commit)));
+    assert!(!found.has_wide_tables);
+    let float16 = tiny::config().to_json().replacen('{', "{\"torch_dtype\": \"float16\",", 1);
+    std::fs::write(snapshot.join("config.json"), float16).unwrap();
+    assert!(outline(name, None, &hub).unwrap().has_wide_tables);
+    assert!(outline("meta-llama/Llama-2-7b-hf", None, &hub).unwrap().has_wide_tables);
     // A folder with nothing in it.
     let folder = place.path().join("model");
     std::fs::create_dir_all(&folder).unwrap();

@@ -18,7 +18,7 @@ fn config() -> ModelConfig {
 
 fn draw(threads: usize, storage: Storage) -> Weights {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    pool.install(|| Weights::stand_in(&config(), storage, &Silent, &Interrupt::default()).unwrap())
+    pool.install(|| Weights::stand_in(&config(), (storage, false), &Silent, &Interrupt::default()).unwrap())
 }
 
 fn numbers(matrix: &Frozen) -> Vec<f32> {
@@ -73,12 +73,15 @@ fn quantized_weights_are_those_of_the_same_numbers() {
         assert!(numbers(&stored.layers[1].gate.weight) == numbers(&wanted), "{storage:?}");
         assert_eq!(stored.embed.storage(), Storage::Bf16);
     }
+    // As the files of a float16 model are read.
+    let wide = Weights::stand_in(&config(), (Storage::Int8, true), &Silent, &Interrupt::default()).unwrap();
+    assert_eq!((wide.embed.storage(), wide.storage()), (Storage::F32, Storage::Int8));
 }
 
 #[test]
 fn a_shape_that_no_model_has_and_an_interrupt_are_errors() {
     let odd = ModelConfig { head_dim: 7, ..config() };
-    match Weights::stand_in(&odd, Storage::F32, &Silent, &Interrupt::default()) {
+    match Weights::stand_in(&odd, (Storage::F32, false), &Silent, &Interrupt::default()) {
         Err(error @ Error::Shape { .. }) => assert_eq!(
             error.to_string(),
             "no model can have this shape: head_dim 7 is odd, so its numbers cannot turn in pairs"
@@ -87,6 +90,6 @@ fn a_shape_that_no_model_has_and_an_interrupt_are_errors() {
     }
     let interrupt = Interrupt::default();
     interrupt.request();
-    let stopped = Weights::stand_in(&config(), Storage::F32, &Silent, &interrupt);
+    let stopped = Weights::stand_in(&config(), (Storage::F32, false), &Silent, &interrupt);
     assert!(matches!(stopped, Err(Error::Interrupted)));
 }

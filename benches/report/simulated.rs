@@ -254,6 +254,7 @@ impl<'a> Simulated<'a> {
                 compute_type: "bf16".to_owned(),
                 bytes: 0,
                 files: Default::default(),
+                random: None,
             },
             retrieval_key: retrieval.as_str().to_owned(),
             tuned: true,

@@ -56,6 +56,40 @@ pub enum Error {
     /// A tensor cannot be brought to where it is computed with.
     #[error(transparent)]
     Place(Arc<dyn std::error::Error + Send + Sync>),
+    /// Weights are to be drawn for a model whose shape nobody knows.
+    #[error(
+        "backbone.weights is \"random\", but the shape of {name} is not known: {} has no config.json of it, and the models that are known \
+         without one are {known}; name one of them, or a folder with config.json (and tokenizer.json, so that prompts have the \
+         model's own tokens)",
+        looked.display()
+    )]
+    NoShape {
+        /// `backbone.name`.
+        name: String,
+        /// Where a description could have been: its folder, or the hub's cache.
+        looked: PathBuf,
+        /// The models of the table.
+        known: String,
+    },
+    /// An embedding that is too small for a tokenizer that is made from titles.
+    #[error(
+        "the embedding of {name} has {vocab} rows (vocab_size in config.json), but a tokenizer for any titles has {least} tokens or more; put \
+         the model's tokenizer.json beside its config.json"
+    )]
+    FewTokens {
+        /// `backbone.name`.
+        name: String,
+        /// Rows of its embedding.
+        vocab: usize,
+        /// The fewest that will do.
+        least: usize,
+    },
+    /// No model can have such a shape.
+    #[error("no model can have this shape: {}", problems.join("; "))]
+    Shape {
+        /// Every problem found.
+        problems: Vec<String>,
+    },
     /// Files of weights are damaged, or are not of the model that is described.
     #[error(transparent)]
     Weights(Box<WeightsError>),

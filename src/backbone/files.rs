@@ -24,7 +24,7 @@ pub const INDEX: &str = "model.safetensors.index.json";
 pub const COMPANIONS: &[&str] =
     &["generation_config.json", "special_tokens_map.json", "tokenizer_config.json"];
 /// Those of them that say which tokens begin and end a prompt.
-const BESIDE_TOKENIZER: [&str; 2] = ["special_tokens_map.json", "tokenizer_config.json"];
+pub(super) const BESIDE_TOKENIZER: [&str; 2] = ["special_tokens_map.json", "tokenizer_config.json"];
 /// Descriptions are small; more bytes than this are not one.
 const MAX_JSON_BYTES: u64 = 64 << 20;
 
@@ -142,19 +142,24 @@ impl Folder {
         if let Some(sha256) = named.filter(|name| is_sha256(name)) {
             return Ok(sha256.to_owned());
         }
-        let mut file = File::open(&path).map_err(|e| Error::read(&path, e))?;
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            if interrupt.requested() {
-                return Err(Error::Interrupted);
-            }
-            match file.read(&mut buffer) {
-                Ok(0) => return Ok(hex::encode(hasher.finalize())),
-                Ok(n) => hasher.update(&buffer[..n]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::read(&path, error)),
-            }
+        sha256_of(&path, interrupt)
+    }
+}
+
+/// The SHA-256 of a file, in hex.
+pub(super) fn sha256_of(path: &Path, interrupt: &Interrupt) -> Result<String, Error> {
+    let mut file = File::open(path).map_err(|e| Error::read(path, e))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        if interrupt.requested() {
+            return Err(Error::Interrupted);
+        }
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hex::encode(hasher.finalize())),
+            Ok(n) => hasher.update(&buffer[..n]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::read(path, error)),
         }
     }
 }

@@ -9,11 +9,13 @@ mod ask;
 mod cache;
 mod client;
 mod listing;
+mod outline;
 mod settings;
 
 use std::path::{Path, PathBuf};
 
 pub use ask::ask;
+pub use outline::{Outline, outline};
 pub use settings::{Hub, Token};
 
 use super::files::{self, Folder};

@@ -8,6 +8,7 @@ pub mod decoder;
 mod error;
 mod files;
 pub mod hub;
+mod known;
 pub mod peft;
 pub mod weights;
 
@@ -16,6 +17,7 @@ pub use config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
 pub use decoder::{Batch, BatchError, Decoder, FullModel, Keep, Step, Workspace};
 pub use error::Error;
 pub use files::Folder;
-pub use hub::{Hub, Presence, Source, Token, fetch, find, present};
+pub use hub::{Hub, Outline, Presence, Source, Token, fetch, find, outline, present};
+pub use known::{Known, known};
 pub use peft::{AdapterError, PeftFiles};
 pub use weights::{Layer, Projection, Weights, WeightsError, load};

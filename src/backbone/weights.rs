@@ -11,10 +11,12 @@ mod place;
 mod random;
 mod save;
 mod shards;
+mod stand_in;
 
 pub use error::WeightsError;
 pub use load::{check, load, load_to};
 pub use place::{Here, Place};
+pub use stand_in::STAND_IN_VERSION;
 
 use super::ModelConfig;
 use crate::nn::quant::{Frozen, Storage};

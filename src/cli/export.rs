@@ -57,6 +57,12 @@ pub fn export(args: &ExportArgs, common: &Common, out: &mut Output) -> Result<Ex
                 ),
             )?;
         }
+        if seeds.iter().any(Seed::has_random_weights) {
+            out.say(&format!(
+                "{experiment}: the weights of its backbone are random, so its rankings are not for reporting and are not exported; its retriever's \
+                 lists are"
+            ))?;
+        }
         let source = Source { experiment: &experiment, seeds: &seeds, ids: &ids, rankings: &rankings };
         for format in &formats {
             match export::write(&source, of(*format), &args.to) {

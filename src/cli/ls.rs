@@ -78,5 +78,6 @@ fn at_work(claimed: &[Claimed], out: &mut Output) -> Result<(), Failure> {
 /// `meta-llama/Llama-2-7b-hf nf4, tuned`: what tells rankings apart.
 fn by(ranker: &RankerRecord) -> String {
     let how = if ranker.tuned { "tuned" } else { "zero-shot" };
-    format!("{} {}, {how}", ranker.backbone.name, ranker.backbone.quantization)
+    let random = if ranker.backbone.is_random() { ", random weights" } else { "" };
+    format!("{} {}, {how}{random}", ranker.backbone.name, ranker.backbone.quantization)
 }

@@ -26,6 +26,11 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
     for line in places(&planned) {
         out.print(&line)?;
     }
+    for Planned { experiment, caution, .. } in &planned {
+        if let Some(caution) = caution {
+            out.print(&format!("{experiment}: {caution}"))?;
+        }
+    }
     for Planned { experiment, claimed, .. } in &planned {
         for (seed, holder) in claimed {
             out.print(&format!("{experiment}, seed {seed}: with {holder}"))?;

@@ -66,6 +66,12 @@ pub fn summary(
     out: &mut Output,
 ) -> Result<Option<Exit>, Failure> {
     if wanted.imported.is_empty() && parts.iter().all(Result::is_err) {
+        // That nothing is stored was told already.
+        for absent in parts.iter().filter_map(|part| part.as_ref().err()) {
+            if absent.why.starts_with("left out") {
+                out.say(&format!("{}: {}: {}", wanted.name, absent.experiment, absent.why))?;
+            }
+        }
         return Ok(None);
     }
     let (paper, paths) = match pipeline::summarize(parts, wanted, &run::folders(common)) {

@@ -81,6 +81,15 @@ pub enum Error {
         /// What there is.
         has: Vec<String>,
     },
+    /// A ranker whose weights are random.
+    #[error(
+        "{name}: the weights of its backbone are random, so what it ranked is not for reporting and is compared with nothing; compare \
+         {name}:retriever, or run the experiment with backbone.weights = \"files\""
+    )]
+    RandomWeights {
+        /// The experiment.
+        name: String,
+    },
     /// A ranker that saw only some of R.
     #[error(
         "{name}: with seed {seed} the ranker ranked {ranked} of the {retrieved} users of R, so nothing is known over all users; \

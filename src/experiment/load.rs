@@ -136,8 +136,8 @@ impl Experiment {
         let (mut backbone, mut ranker) = (json!(self.backbone), json!(self.ranker));
         let tuned = self.ranker.as_ref().is_some_and(|spec| spec.tune);
         if let Some(fields) = backbone.as_object_mut() {
-            // Its files say what it is, whatever its name.
-            fields.retain(|name, _| name != "name" && name != "revision");
+            // Its files say what it is, whatever its name; random weights have another identity.
+            fields.retain(|name, _| !["name", "revision", "weights"].contains(&name.as_str()));
             if self.backbone.as_ref().is_some_and(|spec| spec.quantization != Quantization::Nf4) {
                 fields.remove("double_quantization");
             }

@@ -36,7 +36,7 @@ pub use self::pretrain_spec::{EMBEDDED_PREFIX, PretrainSpec};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::ranker_spec::{
     BackboneSpec, CandidateOrder, Checkpointing, ComputeType, LoraTarget, OverlongPrompts, Quantization,
-    RankerSpec, ReadOut,
+    RankerSpec, ReadOut, WeightsFrom,
 };
 pub use self::reference::{SettingDoc, settings_markdown, settings_reference};
 pub use self::resolved::{Origin, Resolved, Setting, settings_toml};

@@ -14,12 +14,25 @@ pub struct BackboneSpec {
     pub name: String,
     /// A branch, tag or commit of the repository; none means the default branch.
     pub revision: Option<String>,
+    /// Where its weights come from.
+    pub weights: WeightsFrom,
     /// How the frozen linear layers are stored.
     pub quantization: Quantization,
     /// Whether the scales of NF4 blocks are quantized as well.
     pub double_quantization: bool,
     /// The type that activations are computed in.
     pub compute_type: ComputeType,
+}
+
+/// Where the weights of the language model come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightsFrom {
+    /// Its files.
+    #[default]
+    Files,
+    /// They are drawn at random for its shape, to measure speed and memory.
+    Random,
 }
 
 /// How frozen linear layers are stored.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::DatasetSpec;
 use super::layers::{Given, Merged};
+use super::pretrain_spec::EMBEDDED_PREFIX;
 use super::problem::Problem;
 
 /// Letters that a candidate can have.
@@ -39,6 +40,12 @@ pub(super) fn broken(merged: &Merged) -> Vec<Problem> {
         let message =
             format!("evaluation.candidates is {candidates}, but a ranker has only {LETTERS} letters");
         report("evaluation.candidates", "backbone.name", message, "write at most 26, or remove [backbone]");
+    }
+    if merged.text("backbone.weights") == Some("random")
+        && let Some(name) = merged.text("backbone.name").filter(|name| name.starts_with(EMBEDDED_PREFIX))
+    {
+        let message = format!("backbone.weights is \"random\", but {name} is built in and needs no files");
+        report("backbone.weights", "backbone.name", message, "write \"files\", or name another backbone");
     }
     if let Some(negatives) = number("ranker.negatives").filter(|n| *n > (LETTERS - 1) as f64) {
         let message = format!(

@@ -77,6 +77,20 @@ pub struct Seed<'a> {
     pub ranking: Option<&'a RankingCell>,
 }
 
+impl Seed<'_> {
+    /// Whether its second stage is by a backbone with random weights, which is exported in no format.
+    #[must_use]
+    pub fn has_random_weights(&self) -> bool {
+        let ranker = self.ranking.and_then(|cell| cell.manifest.ranker.as_ref());
+        ranker.is_some_and(|ranker| ranker.backbone.is_random())
+    }
+
+    /// The same without what is not for reporting.
+    fn for_reporting(&self) -> Self {
+        Self { ranking: self.ranking.filter(|_| !self.has_random_weights()), ..*self }
+    }
+}
+
 /// The finished seeds of an experiment.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
@@ -130,6 +144,12 @@ pub enum Error {
 /// If a file cannot be written or read, an id does not fit the format, or there is nothing of that kind.
 pub fn write(source: &Source<'_>, format: Format, folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let folder = folder.join(source.experiment);
+    let seeds: Vec<Seed<'_>> = source.seeds.iter().map(Seed::for_reporting).collect();
+    if format == Format::Peft && source.seeds.iter().any(Seed::has_random_weights) {
+        let what = "no adapter is exported: the weights of the backbone are random, so it fits no model";
+        return Err(Error::Nothing { what });
+    }
+    let source = &Source { seeds: &seeds, ..*source };
     match format {
         Format::Parquet => frame::write(source, &folder, ("parquet", parquet::write_all)),
         Format::Csv => frame::write(source, &folder, ("csv", csv::write_all)),

@@ -1,21 +1,22 @@
 //! The language models of experiments: where they come from, what they are, and how they get into memory.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::record::word;
+pub use load::Backbone;
+
+use super::random::Random;
 use super::{Error, Prepared};
 use crate::backbone::hub::{self, Hub, Source};
-use crate::backbone::{self, Decoder, Folder, ModelConfig};
-use crate::events::{Event, Interrupt, Reporter};
-use crate::experiment::{BackboneSpec, ComputeType, Experiment, Quantization};
-use crate::nn::matmul::Precision;
-use crate::nn::quant::Storage;
+use crate::backbone::{self, Folder, ModelConfig};
+use crate::events::{Interrupt, Reporter};
+use crate::experiment::{BackboneSpec, Experiment};
 use crate::pretrain::{self, PretrainedCell, Request};
 use crate::prompt::{self, Tokenizer};
-use crate::report::thousands;
-use crate::run::{BackboneRecord, CellKey, Claims, Store, Turn, sha256_hex};
+use crate::run::{CellKey, Claims, RANDOM, Store, Turn, sha256_hex};
 
 /// Where the weights of a backbone come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +27,12 @@ pub enum BackboneSource {
     Folder,
     /// Built in: pre-trained here on the experiment's own data, once, as a stage of the store.
     Embedded,
+    /// Drawn at random for the shape of a model, to measure speed and memory.
+    Random,
 }
 
 impl BackboneSource {
-    /// What `backbone.name` means.
+    /// What `backbone.name` means where weights are not random.
     #[must_use]
     pub fn of(name: &str) -> Self {
         if pretrain::is_built_in(name) {
@@ -48,6 +51,7 @@ impl BackboneSource {
             Self::Hub => "hub",
             Self::Folder => "folder",
             Self::Embedded => "embedded",
+            Self::Random => RANDOM,
         }
     }
 }
@@ -61,8 +65,7 @@ pub struct Located {
     pub config: ModelConfig,
     /// Tokens that a built-in one reads when it is made; 0 for others.
     pub pretraining_tokens: u64,
-    /// Its files; none for a built-in one.
-    folder: Option<Folder>,
+    kind: Kind,
     identity: OnceLock<String>,
     /// Hashes of its files.
     hashes: OnceLock<BTreeMap<String, String>>,
@@ -71,23 +74,54 @@ pub struct Located {
     made: OnceLock<PathBuf>,
 }
 
+/// What it is made of.
+#[derive(Debug)]
+enum Kind {
+    /// Its files.
+    Files(Folder),
+    /// A recipe.
+    BuiltIn,
+    /// A shape.
+    Random(Box<Random>),
+}
+
 impl Located {
+    fn new(source: BackboneSource, config: ModelConfig, kind: Kind) -> Self {
+        Self {
+            source,
+            config,
+            pretraining_tokens: 0,
+            kind,
+            identity: OnceLock::new(),
+            hashes: OnceLock::new(),
+            tokenizer: OnceLock::new(),
+            made: OnceLock::new(),
+        }
+    }
+
     /// Look for the files of a backbone; nothing is downloaded, and weights are not read.
     ///
     /// # Errors
     /// If a file is missing or describes a model that cannot be run here.
     pub fn find(spec: &BackboneSpec) -> Result<Self, backbone::Error> {
         let folder = hub::find(&spec.name, spec.revision.as_deref(), &Hub::from_env()?)?;
-        Ok(Self {
-            source: BackboneSource::of(&spec.name),
-            config: folder.config()?,
-            pretraining_tokens: 0,
-            folder: Some(folder),
-            identity: OnceLock::new(),
-            hashes: OnceLock::new(),
-            tokenizer: OnceLock::new(),
-            made: OnceLock::new(),
-        })
+        Ok(Self::new(BackboneSource::of(&spec.name), folder.config()?, Kind::Files(folder)))
+    }
+
+    /// The backbone of an experiment whose weights are random; `None` without the data. Nothing is downloaded or drawn.
+    ///
+    /// # Errors
+    /// If nobody knows its shape, or a description cannot be read or is of a model that cannot be run here.
+    pub fn random(
+        experiment: &Experiment,
+        spec: &BackboneSpec,
+        data: Option<&Arc<Prepared>>,
+    ) -> Result<Option<Self>, backbone::Error> {
+        let found = Random::find(experiment, spec, data)?;
+        let located = |random: Random| {
+            Self::new(BackboneSource::Random, random.outline.config.clone(), Kind::Random(Box::new(random)))
+        };
+        Ok(found.map(located))
     }
 
     /// The built-in backbone that an experiment asks for on its data, if it asks for one.
@@ -97,34 +131,46 @@ impl Located {
     pub fn built_in(experiment: &Experiment, data: &Prepared) -> Result<Option<Self>, pretrain::Error> {
         let found = |request: Request<'_>| {
             let most = request.spec.vocabulary as usize;
+            let config = request.geometry.config(most, 0, 1);
             Self {
-                source: BackboneSource::Embedded,
-                config: request.geometry.config(most, 0, 1),
                 pretraining_tokens: request.tokens(),
-                folder: None,
                 // What it will be follows from what it is made of.
                 identity: OnceLock::from(request.key().as_str().to_owned()),
-                hashes: OnceLock::new(),
-                tokenizer: OnceLock::new(),
-                made: OnceLock::new(),
+                ..Self::new(BackboneSource::Embedded, config, Kind::BuiltIn)
             }
         };
         Ok(request(experiment, data)?.map(found))
     }
 
+    /// What somebody should know who plans to compute with it: that its weights are random, if they are.
+    #[must_use]
+    pub fn caution(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Random(random) => Some(random.told()),
+            Kind::Files(_) | Kind::BuiltIn => None,
+        }
+    }
+
     /// SHA-256, in hex, over what a result depends on: the hashes of the files, which are read once, or what a built-in
-    /// backbone is made of.
+    /// backbone is made of, or shape and tokenizer where weights are random.
     ///
     /// # Errors
     /// If a file cannot be read, or somebody interrupts.
     pub fn identity(&self, interrupt: &Interrupt) -> Result<&str, backbone::Error> {
-        let (None, Some(folder)) = (self.identity.get(), &self.folder) else {
-            return Ok(self.identity.get().map_or("", String::as_str));
+        if let Some(identity) = self.identity.get() {
+            return Ok(identity);
+        }
+        let (identity, hashes) = match &self.kind {
+            Kind::BuiltIn => return Ok(""),
+            Kind::Random(random) => random.identity(interrupt)?,
+            Kind::Files(folder) => {
+                let hashes = folder.hashes(interrupt)?;
+                let text: String = hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
+                (sha256_hex(text.as_bytes()), hashes)
+            }
         };
-        let hashes = folder.hashes(interrupt)?;
-        let text: String = hashes.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
         let _ = self.hashes.set(hashes);
-        Ok(self.identity.get_or_init(|| sha256_hex(text.as_bytes())))
+        Ok(self.identity.get_or_init(|| identity))
     }
 
     /// What can be known of the files without reading a weight: the tokenizer, which belongs to the model, once the headers of
@@ -134,23 +180,24 @@ impl Located {
     /// # Errors
     /// If the tokenizer or a header cannot be read, or contradicts the description.
     pub fn examine(&self) -> Result<Option<Arc<Tokenizer>>, Error> {
-        let Some(folder) = &self.folder else { return Ok(None) };
-        let tokenizer = self.tokenizer(folder, &self.config)?;
-        backbone::weights::check(folder).map_err(|error| Error::BackboneFiles(Arc::new(error)))?;
-        Ok(Some(tokenizer))
+        match &self.kind {
+            Kind::BuiltIn => Ok(None),
+            Kind::Random(random) => Ok(Some(self.tokenizer(|| random.tokenizer())?)),
+            Kind::Files(folder) => {
+                let tokenizer = self.tokenizer(|| own_tokenizer(&folder.tokenizer(), &self.config))?;
+                backbone::weights::check(folder).map_err(|error| Error::BackboneFiles(Arc::new(error)))?;
+                Ok(Some(tokenizer))
+            }
+        }
     }
 
-    /// The tokenizer in the files of `folder`, read once.
-    fn tokenizer(&self, folder: &Folder, config: &ModelConfig) -> Result<Arc<Tokenizer>, Error> {
+    /// The tokenizer, which is read or made once.
+    fn tokenizer(&self, get: impl FnOnce() -> Result<Tokenizer, Error>) -> Result<Arc<Tokenizer>, Error> {
         if let Some(tokenizer) = self.tokenizer.get() {
             return Ok(Arc::clone(tokenizer));
         }
-        let mut tokenizer = Tokenizer::from_file(folder.tokenizer())?;
-        prompt::check_vocabulary(&tokenizer, config.vocab)?;
-        if let (true, Some(eos)) = (tokenizer.lacks_stated_eos(), config.eos.first()) {
-            tokenizer = tokenizer.with_eos(*eos);
-        }
-        Ok(Arc::clone(self.tokenizer.get_or_init(|| Arc::new(tokenizer))))
+        let tokenizer = Arc::new(get()?);
+        Ok(Arc::clone(self.tokenizer.get_or_init(|| tokenizer)))
     }
 
     /// Whether a built-in backbone has still to be made, and stored at `runs`.
@@ -158,7 +205,7 @@ impl Located {
     pub fn is_to_be_made(&self, runs: &Path) -> bool {
         let store: Store<PretrainedCell> = Store::at(runs.to_owned());
         let key = self.identity.get().and_then(|key| CellKey::from_hex(key));
-        self.folder.is_none() && key.is_some_and(|key| !store.is_complete(&key))
+        matches!(self.kind, Kind::BuiltIn) && key.is_some_and(|key| !store.is_complete(&key))
     }
 
     /// Make a built-in backbone that is not stored at `runs` yet, unless another process is at it. Any other is ours as it is.
@@ -184,83 +231,16 @@ impl Located {
             }
         })
     }
+}
 
-    /// Read weights and tokenizer. A built-in backbone is taken from the store at `runs`, or made and stored there.
-    ///
-    /// # Errors
-    /// If they cannot be read, contradict the description, or do not belong together.
-    pub fn load(
-        &self,
-        (experiment, data): (&Experiment, &Prepared),
-        runs: &Path,
-        reporter: &dyn Reporter,
-        interrupt: &Interrupt,
-    ) -> Result<Backbone, Error> {
-        let spec = experiment.backbone.as_ref().ok_or(Error::NoBackbone)?;
-        let folder = match &self.folder {
-            Some(folder) => folder.clone(),
-            None => {
-                let made = match self.made.get() {
-                    Some(folder) => folder.clone(),
-                    None => {
-                        let request = request(experiment, data)?.ok_or(Error::NoBackbone)?;
-                        pretrain::ensure(&request, runs, &experiment.name, reporter, interrupt)?
-                    }
-                };
-                Folder::open(&made)?
-            }
-        };
-        let config = folder.config()?;
-        // The tokenizer is small: what is wrong with it is told before the weights are read.
-        let tokenizer = self.tokenizer(&folder, &config)?;
-        let identity = self.identity(interrupt)?.to_owned();
-        let weights = backbone::load(&folder, storage(spec), reporter, interrupt)?;
-        let bytes = weights.bytes() as u64;
-        let parameters = config.parameters();
-        reporter.emit(Event::Note(&format!(
-            "{}: {} parameters in {:.2} GiB",
-            spec.name,
-            thousands(parameters),
-            bytes as f64 / f64::from(1 << 30)
-        )));
-        let record = BackboneRecord {
-            name: self.shown_name(spec),
-            revision: folder.revision().map(str::to_owned).or_else(|| spec.revision.clone()),
-            source: self.source.name().to_owned(),
-            identity,
-            architecture: config.architecture.name().to_owned(),
-            parameters,
-            vocabulary: config.vocab as u64,
-            quantization: word(&spec.quantization),
-            compute_type: word(&spec.compute_type),
-            bytes,
-            files: self.hashes.get().cloned().unwrap_or_default(),
-        };
-        let precision = match spec.compute_type {
-            ComputeType::Bf16 => Precision::Bf16,
-            ComputeType::F32 => Precision::F32,
-        };
-        Ok(Backbone { decoder: Decoder::new(weights, precision), tokenizer, record })
+/// The tokenizer in the file `path`, which belongs to a model of the shape `config`.
+pub(super) fn own_tokenizer(path: &Path, config: &ModelConfig) -> Result<Tokenizer, Error> {
+    let mut tokenizer = Tokenizer::from_file(path)?;
+    prompt::check_vocabulary(&tokenizer, config.vocab)?;
+    if let (true, Some(eos)) = (tokenizer.lacks_stated_eos(), config.eos.first()) {
+        tokenizer = tokenizer.with_eos(*eos);
     }
-
-    /// The name in results: a repository's, or a folder's without the folders above it, which are private to a machine. A folder in
-    /// the cache of the hub is a repository too.
-    fn shown_name(&self, spec: &BackboneSpec) -> String {
-        let Some(folder) = self.folder.as_ref().filter(|_| self.source == BackboneSource::Folder) else {
-            return spec.name.clone();
-        };
-        let path = std::path::absolute(folder.path()).unwrap_or_else(|_| folder.path().to_owned());
-        let names = path.components().rev().map(|part| part.as_os_str().to_string_lossy().into_owned());
-        let names: Vec<String> = names.collect();
-        if let [_, snapshots, model, ..] = &names[..]
-            && snapshots == "snapshots"
-            && let Some((organisation, name)) =
-                model.strip_prefix("models--").and_then(|name| name.split_once("--"))
-        {
-            return format!("{organisation}/{name}");
-        }
-        names.into_iter().next().unwrap_or_default()
-    }
+    Ok(tokenizer)
 }
 
 /// What a built-in backbone is made of.
@@ -269,25 +249,4 @@ pub(super) fn request<'a>(
     data: &'a Prepared,
 ) -> Result<Option<Request<'a>>, pretrain::Error> {
     Request::of(experiment, &data.titles, &data.split, &data.record)
-}
-
-/// A backbone in memory.
-pub struct Backbone {
-    /// The model, frozen.
-    pub decoder: Decoder,
-    /// Its tokenizer.
-    pub tokenizer: Arc<Tokenizer>,
-    /// What manifests say of it.
-    pub record: BackboneRecord,
-}
-
-/// How frozen linear layers are stored.
-#[must_use]
-pub const fn storage(spec: &BackboneSpec) -> Storage {
-    match spec.quantization {
-        Quantization::Nf4 => Storage::Nf4 { double: spec.double_quantization },
-        Quantization::Int8 => Storage::Int8,
-        Quantization::Bf16 => Storage::Bf16,
-        Quantization::F32 => Storage::F32,
-    }
 }

@@ -58,13 +58,15 @@ struct Packed {
     /// Stage and key of every cell.
     cells: BTreeSet<(&'static str, String)>,
     report: PathBuf,
+    /// Whether the weights of its backbone are random.
+    random: bool,
 }
 
 /// Gather the files of a bundle. Nothing is computed and nothing written.
 ///
 /// # Errors
 /// If a seed of an experiment is not stored, or its report is of other cells than are stored, unless `partial`: then what is there is packed,
-/// and a warning says what is not. If nothing is there of any, if two experiments have one name and are not the same, or something cannot be read.
+/// and a warning says what is not. If nothing is there of any, if the weights of a backbone are random, if two experiments have one name and are not the same, or something cannot be read.
 pub fn gather(wanted: Bundle<'_>, reporter: &dyn Reporter) -> Result<Gathered, Error> {
     let Bundle { experiments, reports, summary, weights, partial, folders, privacy } = wanted;
     let (mut all, mut lacks) = (Vec::new(), Vec::new());
@@ -184,6 +186,13 @@ fn not_in(report: &Packed) -> Option<(PathBuf, String)> {
 
 /// Add an experiment to the others. One that is there already, such as one that was named by its file and by its report, is not packed twice.
 fn merge(all: &mut Vec<Packed>, new: Packed) -> Result<(), Error> {
+    if new.random {
+        let what = format!(
+            "the weights of the backbone of {} are random, so it is not for reporting and not packed for readers of a paper; leave it out",
+            new.name
+        );
+        return Err(Error::Bundle { path: new.report, what });
+    }
     let Some(known) = all.iter_mut().find(|known| known.name == new.name) else {
         all.push(new);
         return Ok(());
@@ -199,6 +208,8 @@ fn merge(all: &mut Vec<Packed>, new: Packed) -> Result<(), Error> {
 
 fn of_experiment(experiment: &Experiment, finished: &[Finished], folders: &Folders) -> Packed {
     let mut cells = BTreeSet::new();
+    let rankers = finished.iter().filter_map(|seed| seed.ranking.as_ref()?.manifest.ranker.as_ref());
+    let random = rankers.into_iter().any(|ranker| ranker.backbone.is_random());
     for Finished { retrieval, ranking } in finished {
         cells.insert((Cell::NAME, short(&retrieval.manifest.key)));
         if let Some(ranking) = ranking {
@@ -211,6 +222,7 @@ fn of_experiment(experiment: &Experiment, finished: &[Finished], folders: &Folde
         settings: setting_records(experiment),
         cells,
         report: folders.reports.join(&experiment.name),
+        random,
     }
 }
 
@@ -225,7 +237,9 @@ fn of_report(folder: &Path) -> Result<Packed, Error> {
         }
     }
     let name = report.experiment.clone();
-    Ok(Packed { name, typed: Vec::new(), settings: report.settings, cells, report: folder.to_owned() })
+    let random = report.ranker.as_ref().is_some_and(|ranker| ranker.backbone.is_random());
+    let (typed, settings) = (Vec::new(), report.settings);
+    Ok(Packed { name, typed, settings, cells, report: folder.to_owned(), random })
 }
 
 fn add_ranking(cells: &mut BTreeSet<(&'static str, String)>, manifest: &Manifest) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::devices::Computing;
+use super::devices::{Computing, Purpose};
 use super::record::setting_records;
 use super::{Error, Options, Prepared, device_bytes};
 use crate::checkpoint::Checkpoints;
@@ -55,7 +55,7 @@ pub(super) fn compute(
             let options = TrainOptions { averaging, mask_history, reporter, interrupt, checkpoints };
             let needed = device_bytes(experiment, split).unwrap_or(0);
             let failed = |error| failure(error, checkpoints);
-            let opened = devices.open(experiment.device, needed, reporter);
+            let opened = devices.open(experiment.device, (Purpose::Retriever, needed), reporter);
             let mut computing = opened.map_err(|error| failed(error.into()))?;
             let mut trained = None;
             if let Some(Computing { facts, machine }) = &computing {

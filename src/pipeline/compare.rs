@@ -108,6 +108,13 @@ fn of_seeds(experiment: &Experiment, finished: &[Finished], wanted: Option<Rung>
         let has = has.iter().map(|rung| stage(*rung)).collect();
         return Err(compare::Error::NoStage { name: name.clone(), stage: stage(rung), has }.into());
     }
+    let random = |seed: &Finished| {
+        let ranker = seed.ranking.as_ref().and_then(|cell| cell.manifest.ranker.as_ref());
+        ranker.is_some_and(|ranker| ranker.backbone.is_random())
+    };
+    if rung != Rung::Retriever && finished.iter().any(random) {
+        return Err(compare::Error::RandomWeights { name: name.clone() }.into());
+    }
     let runs = finished.iter().map(|seed| run(name, seed, rung)).collect::<Result<_, _>>()?;
     Ok(Method {
         name: wanted.map_or_else(|| name.clone(), |rung| format!("{name}:{rung}")),

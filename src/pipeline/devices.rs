@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::cuda::{self, Driver, Facts, Installed, Machine};
 use crate::events::{Event, Reporter};
 use crate::experiment::DeviceChoice;
+use crate::rank::engine;
 use crate::retrieve::lru;
 
 /// A device that was opened, or why it cannot be used.
@@ -15,10 +16,19 @@ pub type Opened = Result<Arc<dyn Machine>, cuda::Error>;
 pub struct Devices {
     driver: Box<dyn Driver>,
     opened: Mutex<BTreeMap<u32, Opened>>,
-    /// Whether they were held against the processor, and how that ended.
-    trusted: Mutex<BTreeMap<u32, Result<(), cuda::Error>>>,
+    /// Whether they were held against the processor for a purpose, and how that ended.
+    trusted: Mutex<BTreeMap<(u32, Purpose), Result<(), cuda::Error>>>,
     /// Of which devices it was told that they are passed over; `None`: of all.
     told: Mutex<BTreeSet<Option<u32>>>,
+}
+
+/// What a device is to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// The retriever, to the bit as on the processor.
+    Retriever,
+    /// The ranker, as on the processor but for rounding.
+    Ranker,
 }
 
 /// Where an experiment would compute.
@@ -86,7 +96,7 @@ impl Devices {
         }
     }
 
-    /// A device for an experiment with this choice, which needs so many bytes; `None` for the processor. With
+    /// A device for an experiment with this choice, which needs so many bytes for `purpose`; `None` for the processor. With
     /// [`DeviceChoice::Auto`] a device that cannot do it is passed over, with a warning.
     ///
     /// # Errors
@@ -94,7 +104,7 @@ impl Devices {
     pub fn open(
         &self,
         choice: DeviceChoice,
-        needed: u64,
+        (purpose, needed): (Purpose, u64),
         reporter: &dyn Reporter,
     ) -> Result<Option<Computing>, cuda::Error> {
         let Some(wanted) = wanted(choice) else { return Ok(None) };
@@ -111,7 +121,7 @@ impl Devices {
             found => found?,
         };
         for facts in found {
-            match self.ready(&facts, needed) {
+            match self.ready(&facts, purpose, needed) {
                 Ok(machine) => return Ok(Some(Computing { facts, machine })),
                 Err(error) if wanted.is_none() => pass_over(Some(facts.ordinal), error),
                 Err(error) => return Err(error),
@@ -127,7 +137,8 @@ impl Devices {
     pub fn examine(&self) -> Result<Vec<(Facts, Opened)>, cuda::Absent> {
         let all = self.driver.devices()?;
         let examined = |facts: Facts| {
-            let found = facts.supported().and_then(|()| self.ready(&facts, 0));
+            let ready = |purpose| facts.supported().and_then(|()| self.ready(&facts, purpose, 0));
+            let found = ready(Purpose::Retriever).and_then(|_| ready(Purpose::Ranker));
             (facts, found)
         };
         Ok(all.into_iter().map(examined).collect())
@@ -158,13 +169,17 @@ impl Devices {
         locked(&self.opened).entry(ordinal).or_insert_with(|| self.driver.open(ordinal)).clone()
     }
 
-    fn ready(&self, facts: &Facts, needed: u64) -> Opened {
+    fn ready(&self, facts: &Facts, purpose: Purpose, needed: u64) -> Opened {
         let machine = self.opened(facts.ordinal)?;
         let (free, total) = machine.memory()?;
         if free < needed {
             return Err(cuda::Error::Memory { device: facts.to_string(), needed, free, total });
         }
-        locked(&self.trusted).entry(facts.ordinal).or_insert_with(|| lru::check(&machine)).clone()?;
+        let check = || match purpose {
+            Purpose::Retriever => lru::check(&machine),
+            Purpose::Ranker => engine::check::check(&machine),
+        };
+        locked(&self.trusted).entry((facts.ordinal, purpose)).or_insert_with(check).clone()?;
         Ok(machine)
     }
 }

@@ -1,14 +1,20 @@
 //! An experiment with what it needs, and whether that is there.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
 
+use super::ranking_cost::Size;
 use super::{Devices, Error, Located, Prepared};
+use crate::backbone::ModelConfig;
+use crate::backbone::decoder::{self, Keep};
 use crate::cuda;
 use crate::data::Split;
-use crate::experiment::{Averaging, DeviceChoice, Experiment, RetrieverSpec};
+use crate::events::Interrupt;
+use crate::experiment::{Averaging, ComputeType, DeviceChoice, Experiment, RetrieverSpec};
+use crate::rank::engine::MARGIN;
 use crate::retrieve::lru;
 use crate::run::{CellKey, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, Store};
 use crate::seed::Seed;
@@ -75,20 +81,51 @@ impl fmt::Display for Need {
 impl Job {
     /// The same job, waiting if it has something to compute on a device that cannot do it.
     #[must_use]
-    pub fn with_device(mut self, devices: &Devices, store: &Store) -> Self {
+    pub fn with_device(mut self, devices: &Devices, runs: &Path) -> Self {
         let State::Ready(data) = &self.state else { return self };
         if !matches!(self.experiment.device, DeviceChoice::Cuda(_)) {
             return self;
         }
+        let store: Store = Store::new(runs);
         let left = |seed: &Seed| !store.is_complete(&retrieval_key(&self.experiment, data, *seed));
-        if let Some(needed) = device_bytes(&self.experiment, &data.split)
+        let retrieves = self.experiment.seeds.iter().any(left);
+        let retriever = device_bytes(&self.experiment, &data.split).filter(|_| retrieves);
+        let config = self.backbone.as_deref().map(|located| &located.config);
+        let ranker = config
+            .and_then(|config| ranker_bytes(&self.experiment, config))
+            .filter(|_| self.is_ranking_left(data, runs));
+        if let Some(needed) = retriever.max(ranker)
             && let Err(error) = devices.look(self.experiment.device, needed)
-            && self.experiment.seeds.iter().any(left)
         {
             self.state = State::Waiting(vec![Need::Device { bytes: needed, what: error.to_string() }]);
         }
         self
     }
+
+    /// Whether a seed has still to be ranked. A backbone whose files cannot be read is told of elsewhere.
+    fn is_ranking_left(&self, data: &Prepared, runs: &Path) -> bool {
+        let Some(located) = &self.backbone else { return false };
+        let Ok(identity) = located.identity(&Interrupt::default()) else { return false };
+        let rankings = Store::rankings(runs);
+        self.experiment.seeds.iter().any(|seed| {
+            let retrieval = retrieval_key(&self.experiment, data, *seed);
+            !rankings.is_complete(&ranking_key(&self.experiment, &retrieval, identity))
+        })
+    }
+}
+
+/// Bytes that the ranker of an experiment needs of a device at least: its weights, and one prompt of the greatest length with the inputs of
+/// layers kept. `None` without one.
+#[must_use]
+pub fn ranker_bytes(experiment: &Experiment, config: &ModelConfig) -> Option<u64> {
+    let (spec, backbone) = (experiment.ranker.as_ref()?, experiment.backbone.as_ref()?);
+    let activation = match backbone.compute_type {
+        ComputeType::Bf16 => 2,
+        ComputeType::F32 => 4,
+    };
+    let keep = spec.tune.then_some(Keep::Inputs);
+    let work = decoder::device_bytes(config, (spec.max_prompt_tokens as usize, 2), keep, activation);
+    Some(Size::of(config).bytes(backbone.quantization) as u64 + work + MARGIN)
 }
 
 /// Bytes that an experiment needs of a device; `None` if it computes nothing on one.

@@ -16,10 +16,12 @@ mod job;
 mod needs;
 mod outcome;
 mod paper;
+mod placed;
 mod plan;
 mod preflight;
 mod prepare;
 mod pretraining;
+mod random;
 mod ranking;
 mod ranking_cost;
 mod rebuild;
@@ -39,7 +41,7 @@ pub use backbone::{Backbone, BackboneSource, Located};
 pub use bundle::{Bundle, Gathered, gather};
 pub use clean::{Amount, Clean, Cleaning, Removable, Why, clean};
 pub use compare::{Compare, methods};
-pub use devices::{Computing, Devices, Place, is_news};
+pub use devices::{Computing, Devices, Place, Purpose, is_news};
 pub use error::Error;
 pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
 pub use imported::{Import, Kept, import};
@@ -86,7 +88,7 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     let baselines = published(folders.baselines.as_deref())?;
     let store = Store::new(&folders.runs);
     let jobs = prepare(experiments, &folders.data, options.reporter).into_iter();
-    let jobs = jobs.map(|job| job.examined().with_device(options.devices, &store));
+    let jobs = jobs.map(|job| job.examined().with_device(options.devices, &options.folders.runs));
     Ok(Sweep::new(options, baselines).run(jobs.collect()))
 }
 

@@ -3,21 +3,8 @@
 use super::estimate::matrix_speed;
 use super::ranking_cost::{Size, cost};
 use super::{BackboneSource, Need, Prepared};
-use crate::backbone;
+use crate::backbone::{self, Known};
 use crate::experiment::Experiment;
-
-/// Models that papers use, by repository: weights in the layers and in the embeddings, in millions, and whether their licence
-/// must be accepted before a download.
-const KNOWN: [(&str, f64, f64, bool); 8] = [
-    ("meta-llama/Llama-2-7b-hf", 6476.0, 262.0, true),
-    ("meta-llama/Llama-2-13b-hf", 12_688.0, 328.0, true),
-    ("meta-llama/Meta-Llama-3-8B", 6979.0, 1051.0, true),
-    ("meta-llama/Llama-3.1-8B", 6979.0, 1051.0, true),
-    ("meta-llama/Llama-3.2-1B", 973.0, 263.0, true),
-    ("meta-llama/Llama-3.2-3B", 2819.0, 394.0, true),
-    ("mistralai/Mistral-7B-v0.1", 6980.0, 262.0, false),
-    ("HuggingFaceTB/SmolLM2-135M", 106.0, 28.0, false),
-];
 
 /// The need of a backbone that is not there: what is missing, how to get it, and what a run with it takes.
 pub(super) fn backbone_need(
@@ -52,14 +39,16 @@ pub(super) fn backbone_need(
             what.push_str(", where a GPU would take hours");
         }
     }
+    if Known::of(&spec.name).is_some() {
+        what.push_str("; with -S backbone.weights=random speed and memory can be measured without them");
+    }
     Need::Backbone { backbone: spec.name.clone(), what }
 }
 
 /// The size of a backbone that is not there: of a known one, or what its name says ("7b", "135M").
 fn size(name: &str) -> Option<(Size, bool)> {
-    let known = KNOWN.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name));
-    if let Some((_, layers, embeddings, gated)) = known {
-        return Some((Size { layers: layers * 1e6, embeddings: embeddings * 1e6 }, *gated));
+    if let Some(known) = Known::of(name) {
+        return Some((Size::of(&known.config()), known.gated));
     }
     let parts = name.rsplit('/').next()?.split(['-', '_']);
     let weights = parts.rev().find_map(|part| {

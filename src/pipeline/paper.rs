@@ -46,6 +46,11 @@ pub fn part(experiment: &Experiment, finished: &[Finished]) -> Part {
             split(other).get(..12).unwrap_or_default()
         )));
     }
+    let ranker = first.ranking.as_ref().and_then(|cell| cell.manifest.ranker.as_ref());
+    if ranker.is_some_and(|ranker| ranker.backbone.is_random()) {
+        let why = "left out, for the weights of its backbone are random: it is not for reporting, and its own report has its times and memory";
+        return Err(absent(why.to_owned()));
+    }
     let methods =
         methods_of_seeds(experiment, finished).map_err(|error| absent(format!("left out: {error}")))?;
     let rankings = finished.iter().filter_map(|seed| seed.ranking.as_ref());

@@ -75,6 +75,8 @@ pub struct Planned {
     pub cost: Option<Cost>,
     /// Whether the cost is that of other seeds that are stored, not an estimate.
     pub measured: bool,
+    /// What somebody should know of the backbone: that its weights are random.
+    pub caution: Option<String>,
     /// Where the retriever would compute, and the bytes that a device needs for it; `None` where no retriever would be trained.
     pub place: Option<(Place, u64)>,
 }
@@ -95,7 +97,7 @@ pub fn plan(
     let rankings = Store::rankings(&folders.runs);
     let shelf = Shelf::new(&folders.runs, [Cell::NAME, RankingCell::NAME]);
     let jobs = prepare(experiments, &folders.data, reporter).into_iter();
-    let jobs: Vec<Job> = jobs.map(|job| job.examined().with_device(devices, &store)).collect();
+    let jobs: Vec<Job> = jobs.map(|job| job.examined().with_device(devices, &folders.runs)).collect();
     let mut plan = Plan { store, rankings, shelf, devices, begun: BTreeSet::new(), speed: None };
     let jobs = jobs.into_iter();
     Ok(jobs.map(|job| plan.job(job)).collect())
@@ -274,6 +276,7 @@ impl Plan<'_> {
             }
             seeds.push((seed, fate));
         }
+        let caution = backbone.as_deref().and_then(Located::caution);
         let computes = seeds.iter().any(|(_, fate)| fate.computes());
         let needed =
             data.as_ref().filter(|_| retrieves).and_then(|data| device_bytes(&experiment, &data.split));
@@ -333,6 +336,7 @@ impl Plan<'_> {
             stored,
             cost,
             measured,
+            caution,
             place,
         }
     }

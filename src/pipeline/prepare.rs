@@ -9,7 +9,7 @@ use super::{Error, Job, Located, Need, State};
 use crate::backbone;
 use crate::data::{self, Dataset, Split};
 use crate::events::Reporter;
-use crate::experiment::{BackboneSpec, DatasetSource, DatasetSpec, Experiment};
+use crate::experiment::{BackboneSpec, DatasetSource, DatasetSpec, Experiment, WeightsFrom};
 use crate::run::DatasetRecord;
 use crate::{pretrain, retrieve};
 
@@ -58,7 +58,10 @@ pub fn prepare(experiments: Vec<Experiment>, data_dir: &Path, reporter: &dyn Rep
             read.push((experiment.dataset.clone(), result.map(Arc::new).map_err(Arc::new)));
             read.len() - 1
         });
-        let from_files = experiment.backbone.as_ref().filter(|wanted| !pretrain::is_built_in(&wanted.name));
+        let with_files = |wanted: &&BackboneSpec| {
+            wanted.weights == WeightsFrom::Files && !pretrain::is_built_in(&wanted.name)
+        };
+        let from_files = experiment.backbone.as_ref().filter(with_files);
         let backbone = from_files.map(|wanted| {
             let same = |spec: &BackboneSpec| spec.name == wanted.name && spec.revision == wanted.revision;
             let at = found.iter().position(|(spec, _)| same(spec)).unwrap_or_else(|| {
@@ -90,7 +93,15 @@ fn job(experiment: Experiment, data: &Read, found: Option<&Found>) -> Job {
         Err(error) => broken = Some(Error::Data(Arc::clone(error))),
     }
     let data = data.as_ref().ok().cloned();
+    let random = experiment.backbone.as_ref().filter(|spec| spec.weights == WeightsFrom::Random);
     let backbone = match found {
+        None if let Some(spec) = random => match Located::random(&experiment, spec, data.as_ref()) {
+            Ok(located) => located.map(Arc::new),
+            Err(error) => {
+                broken.get_or_insert(Error::BackboneFiles(Arc::new(error)));
+                None
+            }
+        },
         // Without its data nobody knows which built-in one is meant.
         None => data.as_deref().and_then(|data| match Located::built_in(&experiment, data) {
             Ok(located) => located.map(Arc::new),

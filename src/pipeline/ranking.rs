@@ -18,8 +18,8 @@ use crate::rank::{
 };
 use crate::run::{
     self, ADAPTER, AuditRecord, Cell, CellCheckpoints, CodeRecord, CurvePoint, MANIFEST_VERSION, Machine,
-    Manifest, PromptRecord, RANKING_STAGE_VERSION, RankedPart, RankerRecord, RankingCell, Reading,
-    StoredRanking, Times, TrainingRecord,
+    Manifest, PromptRecord, RANDOM_WEIGHTS, RANKING_STAGE_VERSION, RankedPart, RankerRecord, RankingCell,
+    Reading, StoredRanking, Times, TrainingRecord,
 };
 use crate::seed::Seed;
 
@@ -56,7 +56,7 @@ pub(super) fn compute(
     }
     let (names, letters) = letters(verbalizer.audit(), verbalizer.read());
     let prompts = preflight::prompts(&backbone.tokenizer, data, &verbalizer, spec)?;
-    let positions = backbone.decoder.config().longest_prompt();
+    let positions = backbone.model.config().longest_prompt();
     preflight::check_length(&prompts, data, spec, (&backbone.record.name, positions))?;
     let [validation, test] = [Part::Validation, Part::Test]
         .map(|part| questions(material, &prompts, part, seed).map(|(questions, of)| Asked { questions, of }));
@@ -67,7 +67,7 @@ pub(super) fn compute(
         let partly = Partly { checkpoints, part, step: 0 };
         ask(model, asked, (&letters, spec), options, partly, stage)
     };
-    let mut frozen = rank::Backbone::frozen(&backbone.decoder);
+    let mut frozen = rank::Backbone::on(backbone.model.engine());
     let zero_shot = ask(&mut frozen, &test, ("before", "rank test users, before training"))?;
     clock.lap("score");
     let mut parts = [Scored::new(&names), Scored::new(&names)];
@@ -75,7 +75,7 @@ pub(super) fn compute(
     let (mut curve, mut training, mut shown, mut adapter) = (Vec::new(), None, None, Vec::new());
     if spec.tune {
         drop(frozen);
-        let mut model = rank::Backbone::adapted(&backbone.decoder, spec, seed);
+        let mut model = rank::Backbone::on(backbone.model.engine()).with_adapter(spec, seed);
         let lessons = Samples { samples: TrainingSamples::new(&data.split, spec, seed)?, prompts: &prompts };
         let options = TrainOptions { seed, letters: &letters, reporter, interrupt, checkpoints };
         let trained = train(&mut model, spec, &lessons, &validation.questions, options)?;
@@ -115,6 +115,7 @@ pub(super) fn compute(
         training: shown,
         cut_titles: prompts.titles().cut() as u64,
     };
+    let device = backbone.model.computing().map(|on| on.facts.describe());
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         stage: String::new(),
@@ -124,13 +125,13 @@ pub(super) fn compute(
         seed: seed.get(),
         dataset: data.record.clone(),
         code: CodeRecord::here(RANKING_STAGE_VERSION),
-        machine: Machine::here(rayon::current_num_threads()),
+        machine: Machine { device, ..Machine::here(rayon::current_num_threads()) },
         times: Times { started, finished: run::now(), wall_seconds: clock.seconds },
         process: effort.finished(checkpoints.resumed()),
         peak_memory_bytes: run::peak_memory_bytes(),
         training,
+        limit: ranker.backbone.is_random().then(|| RANDOM_WEIGHTS.to_owned()),
         ranker: Some(ranker),
-        limit: None,
         files: BTreeMap::new(),
         left_out: BTreeMap::new(),
     };

@@ -309,6 +309,8 @@ pub(super) fn deciding(settings: &[SettingRecord], ranking: bool) -> BTreeMap<&s
                 || OTHERS.contains(&key.as_str())
                 || ranking && second && key != "ranker.gradient_checkpointing"
         })
+        // Cells that are older than this setting have their weights from files.
+        .filter(|SettingRecord { key, value, .. }| key != "backbone.weights" || value != "files")
         .map(|SettingRecord { key, value, .. }| {
             let mut value = value.clone();
             // A set, whose order decides nothing.

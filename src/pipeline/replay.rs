@@ -156,6 +156,18 @@ impl Replay {
                     stored.name, stored.identity
                 )));
             }
+            if identity != stored.identity && stored.is_random() {
+                return Err(self.refused(format!(
+                    "the random weights of {} are drawn for something else here ({identity:.16}) than they were ({:.16}): its config.json, \
+                     its tokenizer.json or this bench is another one; {}",
+                    stored.name,
+                    stored.identity,
+                    stored.random.as_ref().map_or_else(
+                        || "bring those that were used".to_owned(),
+                        |random| format!("then the shape was from {} and the tokenizer from {}", random.shape, random.tokenizer)
+                    ),
+                )));
+            }
             if identity != stored.identity {
                 return Err(self.refused(format!(
                     "the backbone {} has the hash {identity}; the stored one has {}; bring the files of {} that were used, or \

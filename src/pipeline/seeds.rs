@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use super::backbone::{Backbone, Located};
-use super::cell;
-use super::job::{ranking_key, retrieval_key};
+use super::devices::{Computing, Purpose};
+use super::job::{ranker_bytes, ranking_key, retrieval_key};
 use super::ranking::{self, Material};
-use super::{Ending, Error, Options, Prepared, preflight, stored_bytes};
+use super::{Ending, Error, Options, Prepared, cell, preflight, stored_bytes};
 use crate::events::Event;
-use crate::experiment::{Experiment, RankerSpec};
+use crate::experiment::{DeviceChoice, Experiment, RankerSpec};
 use crate::run::{
     self, Cell, CellCheckpoints, CellKey, Claims, Expected, Holder, RankingCell, Stage, Store, Turn, Work,
     atomic,
 };
 use crate::seed::Seed;
+use crate::{backbone, cuda, rank};
 
 /// A seed that is done.
 #[derive(Debug, Clone)]
@@ -238,13 +239,36 @@ impl Seeds<'_> {
         }
         let compute = |checkpoints: &CellCheckpoints<'_>| {
             preflight::check_reach(spec, &retrieval.retrieval)?;
-            let backbone = match loaded.take() {
-                None => located.load((experiment, data), runs, options.reporter, options.interrupt)?,
-                Some(backbone) => backbone,
+            let (shared, told) = ((experiment, data), (reporter, interrupt));
+            let load = |device| located.load(shared, runs, device, told);
+            let rank = |backbone: &Backbone| {
+                let material = Material { experiment, spec, data, retrieval, backbone };
+                ranking::compute(material, seed, options, checkpoints)
             };
-            let backbone = loaded.insert(backbone);
-            let material = Material { experiment, spec, data, retrieval, backbone };
-            ranking::compute(material, seed, options, checkpoints)
+            let is_auto = experiment.device == DeviceChoice::Auto;
+            let on_processor = |error: cuda::Error, loaded: &mut Option<Backbone>| {
+                if !is_auto {
+                    return Err(Error::Device { source: error, kept: checkpoints.any() });
+                }
+                // Nobody asked for this device, and the processor goes on from what it reached.
+                reporter.emit(Event::Warning(&format!("{error}; going on without it")));
+                *loaded = None;
+                rank(loaded.insert(load(None)?))
+            };
+            let backbone = match loaded.take() {
+                Some(backbone) => backbone,
+                None => match load(self.device_of_ranker(located)?) {
+                    Err(error) => {
+                        let error = on_device(error)?;
+                        return on_processor(error, loaded);
+                    }
+                    backbone => backbone?,
+                },
+            };
+            match rank(loaded.insert(backbone)) {
+                Err(Error::Rank(rank::Error::Device(error))) => on_processor(error, loaded),
+                done => done,
+            }
         };
         // Lists and scores of at most all users, in up to four readings, and an adapter.
         let users = data.split.test.len() as u64;
@@ -252,6 +276,18 @@ impl Seeds<'_> {
         let adapter = super::ranking_cost::adapter_bytes(&located.config, spec);
         let (needed, place) = (lists + adapter + (64 << 10), format!("{of}, ranking"));
         self.stage(self.rankings, (&key, seed), needed, &place, is_new, compute)
+    }
+
+    /// The device on which the ranker is to compute, if there is one.
+    fn device_of_ranker(&self, located: &Located) -> Result<Option<Computing>, Error> {
+        let Self { experiment, options, .. } = *self;
+        let needed = ranker_bytes(experiment, &located.config).unwrap_or(0);
+        let opened = options.devices.open(experiment.device, (Purpose::Ranker, needed), options.reporter);
+        let computing = opened.map_err(|source| Error::Device { source, kept: false })?;
+        if let Some(Computing { facts, .. }) = &computing {
+            options.reporter.emit(Event::Note(&format!("the ranker computes on {facts}")));
+        }
+        Ok(computing)
     }
 
     /// The cell of a stage, stored or computed now, or which process is at it. `is_new` is set where it is computed.
@@ -287,6 +323,17 @@ impl Seeds<'_> {
         drop(claim);
         // Read back: with the hashes of its files, as every later run sees it.
         Ok(Turn::Ours(store.stored(key, Some(&expected), reporter)?.unwrap_or(cell)))
+    }
+}
+
+/// The failure of a device, if that is why weights could not be brought to it.
+fn on_device(error: Error) -> Result<cuda::Error, Error> {
+    match error {
+        Error::Backbone(backbone::Error::Place(source)) => match source.downcast_ref::<cuda::Error>() {
+            Some(found) => Ok(found.clone()),
+            None => Err(backbone::Error::Place(source).into()),
+        },
+        other => Err(other),
     }
 }
 

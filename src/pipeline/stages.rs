@@ -196,7 +196,11 @@ fn measured_of(manifests: &[Option<Manifest>]) -> Option<Known> {
 /// GPUs that a stage of an experiment asks for: one, if its setting `device` names one and the stage computes there.
 #[must_use]
 pub fn gpus(experiment: &Experiment, step: Step) -> u32 {
-    let computes = step == Step::Retrieval && matches!(experiment.retriever, RetrieverSpec::Lru(_));
+    let computes = match step {
+        Step::Retrieval => matches!(experiment.retriever, RetrieverSpec::Lru(_)),
+        Step::Ranking => true,
+        Step::Pretraining => false,
+    };
     u32::from(computes && matches!(experiment.device, DeviceChoice::Cuda(_)))
 }
 
@@ -230,8 +234,8 @@ pub fn compute_cell(
         return Ok(CellEnding::Waiting(Vec::new()));
     };
     let job = match step {
-        Step::Ranking => job.examined(),
-        Step::Retrieval => job.with_device(options.devices, &Store::new(&folders.runs)),
+        Step::Ranking => job.examined().with_device(options.devices, &folders.runs),
+        Step::Retrieval => job.with_device(options.devices, &folders.runs),
         Step::Pretraining => job,
     };
     if let State::Waiting(needs) = &job.state

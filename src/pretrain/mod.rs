@@ -26,7 +26,7 @@ pub use cell::{PRETRAIN_STAGE_VERSION, PretrainedCell};
 pub use error::Error;
 pub use geometry::Geometry;
 pub use start::Start;
-pub use tokenizer::train as train_tokenizer;
+pub use tokenizer::{LEAST_WORDS, train as train_tokenizer, train_words, words_like};
 
 use crate::backbone::ModelConfig;
 use crate::backbone::decoder::FullModel;

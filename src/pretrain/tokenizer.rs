@@ -28,6 +28,18 @@ const PIECES: &str = concat!(
     r"|(?:(?! *\n| \((?:[A-Z]{1,2}|\d{1,3})\))[^\p{N}\n])+",
 );
 
+/// The same, but no token has more than one word, as in the vocabularies of large models: their prompts have about as many tokens.
+const WORDS: &str = concat!(
+    r" \((?=(?:[A-Z]{1,2}|\d{1,3})\))",
+    r"|(?<= \()[A-Z]{1,2}(?=\))",
+    r"|(?<= \([A-Z0-9])\)|(?<= \([A-Z0-9]{2})\)|(?<= \([0-9]{3})\)",
+    r"|\p{N}",
+    r"| *\n+",
+    r"| ?[\p{L}\p{M}]+",
+    r"| ?[^\s\p{L}\p{M}\p{N}]+",
+    r"|[^\S\n]+",
+);
+
 /// How often the fixed text of prompts is shown to the trainer, so that it becomes few tokens.
 const TEMPLATE_WEIGHT: usize = 64;
 
@@ -37,8 +49,40 @@ const TEMPLATE_WEIGHT: usize = 64;
 /// # Errors
 /// If the trainer refuses the texts.
 pub fn train<S: AsRef<str>>(titles: &[S], labels: usize, vocabulary: usize) -> Result<Vec<u8>, Error> {
+    train_on(titles, labels, vocabulary, PIECES)
+}
+
+/// The fewest tokens that [`train_words`] can do with: all bytes, beginning and end.
+pub const LEAST_WORDS: usize = 258;
+
+/// The vocabulary of [`train_words`] with which titles have about as many tokens as with the tokenizer of a model of `model_vocab` rows. With 1,000
+/// they have 2 to 5 % more than with Llama 2's (32,000 rows), on the papers' three catalogues; with 4,000 1 to 4 % more or less than with Qwen 3's
+/// and 2 to 26 % more than with Llama 3's, which has tokens of three digits.
+#[must_use]
+pub const fn words_like(model_vocab: usize) -> usize {
+    match model_vocab {
+        0..1000 => model_vocab,
+        1000..40_000 => 1000,
+        _ => 4000,
+    }
+}
+
+/// The same with tokens that are no longer than a word, to stand in for the tokenizer of a large model that is not here.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_words<S: AsRef<str>>(titles: &[S], labels: usize, vocabulary: usize) -> Result<Vec<u8>, Error> {
+    train_on(titles, labels, vocabulary, WORDS)
+}
+
+fn train_on<S: AsRef<str>>(
+    titles: &[S],
+    labels: usize,
+    vocabulary: usize,
+    pieces: &str,
+) -> Result<Vec<u8>, Error> {
     let refused = |problem: Box<dyn std::error::Error + Send + Sync>| Error::Tokenizer(problem.to_string());
-    let split = Split::new(SplitPattern::Regex(PIECES.to_owned()), SplitDelimiterBehavior::Isolated, false)
+    let split = Split::new(SplitPattern::Regex(pieces.to_owned()), SplitDelimiterBehavior::Isolated, false)
         .map_err(refused)?;
     let bytes = ByteLevel::new(false, true, false);
     let mut tokenizer = Tokenizer::new(BPE::default());

@@ -88,12 +88,15 @@ impl Report {
         if let Some(section) = &mut ranker {
             section.significance = significance(&methods, &metrics, candidates)?;
         }
+        let limits = input.cells.iter().map(|cell| &cell.manifest);
+        let limits = limits.chain(input.rankings.iter().map(|cell| &cell.manifest));
+        let mut limits = limits.filter_map(|manifest| manifest.limit.clone());
         let mut report = Self {
             schema: SCHEMA.to_owned(),
             experiment: input.experiment.to_owned(),
             description: input.description.to_owned(),
             what: what(input, first),
-            not_for_reporting: input.cells.iter().find_map(|cell| cell.manifest.limit.clone()),
+            not_for_reporting: limits.next(),
             warnings: Vec::new(),
             comparisons: comparisons(&retriever, &ours.name, &summary, input.baselines),
             retriever,
@@ -226,6 +229,8 @@ fn what(input: &Input<'_>, first: &Cell) -> String {
     };
     let ranker = input.rankings.first().and_then(|cell| cell.manifest.ranker.as_ref()).map(|ranker| {
         let how = if ranker.tuned { "tuned with LoRA" } else { "as it is" };
+        let how =
+            if ranker.backbone.is_random() { format!("with random weights, {how}") } else { how.to_owned() };
         format!(" {}, {how}, ranks the candidates again.", ranker.backbone.name)
     });
     let ranker = ranker.unwrap_or_default();

@@ -176,7 +176,8 @@ pub(super) fn ranker(input: &Input<'_>, candidates: u32) -> Result<Option<Ranker
         significance: None,
         read_out,
     };
-    if let Some(result) = section.test.result(&section.read_out).filter(|_| section.tuned) {
+    let compared = section.tuned && !section.backbone.is_random();
+    if let Some(result) = section.test.result(&section.read_out).filter(|_| compared) {
         let ours = RankerNumbers { overall: result.overall.as_ref(), ranker_only: &result.ranker_only };
         let dataset = &first.manifest.dataset.name;
         section.comparisons = ranker_comparisons(&section.backbone.name, dataset, &ours, input.baselines);

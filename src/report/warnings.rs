@@ -7,6 +7,7 @@ use super::format::thousands;
 use super::model::Report;
 use super::ranker::RankerSection;
 use crate::eval::{Averaging, Rung};
+use crate::run::BackboneRecord;
 
 /// All warnings: the caller's, the data's, and those that the results themselves give.
 pub(super) fn warnings(input: &Input<'_>, report: &Report) -> Vec<String> {
@@ -97,9 +98,28 @@ fn of_tests(ranker: &RankerSection) -> Vec<String> {
     found
 }
 
+/// That the weights of the backbone are none that somebody trained.
+fn random_weights(backbone: &BackboneRecord) -> Option<String> {
+    let tokenizer = backbone.random.as_ref().map(|random| random.tokenizer.as_str());
+    let lengths = match tokenizer {
+        Some("titles") => {
+            " Its tokenizer was not there either: prompts are tokenized by one that was made from the titles, so their lengths are \
+             near those of its own, not the same."
+        }
+        _ => "",
+    };
+    let name = &backbone.name;
+    backbone.is_random().then(|| {
+        format!(
+            "The weights of {name} are random, drawn for its shape: time and memory are those of {name}, but what the ranker's \
+             numbers say of users means nothing, and they are compared with no published ones.{lengths}"
+        )
+    })
+}
+
 /// What the second stage gives to know, the letters first.
 fn of_ranker(ranker: &RankerSection) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<String> = random_weights(&ranker.backbone).into_iter().collect();
     let audit = &ranker.audit;
     if !audit.reads_what_is_trained() {
         let label = audit.labels.iter().find(|label| label.in_context != label.standalone);

@@ -49,7 +49,7 @@ pub struct Manifest {
     /// What only the ranking stage has to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranker: Option<RankerRecord>,
-    /// If the run used only a part of the data, how. Such a run is not for reporting.
+    /// If the run is not for reporting, why: it used only a part of the data, or random weights.
     #[serde(default)]
     pub limit: Option<String>,
     /// The other files of the cell by name. Filled in by the store.

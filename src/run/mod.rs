@@ -47,7 +47,8 @@ pub use opened::Opened;
 pub use process::{Effort, ProcessRecord, earlier};
 pub use ranking::{READ_OUTS, RankedPart, Reading, StoredRanking};
 pub use ranking_cell::{
-    ADAPTER, AuditRecord, BackboneRecord, LabelRecord, PromptRecord, RankerRecord, RankingCell,
+    ADAPTER, AuditRecord, BackboneRecord, LabelRecord, PromptRecord, RANDOM, RANDOM_WEIGHTS, RandomRecord,
+    RankerRecord, RankingCell,
 };
 pub use retrieval::{StoredPart, StoredRetrieval};
 pub use stage::{Files, Flaw, Stage};

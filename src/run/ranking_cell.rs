@@ -98,7 +98,7 @@ pub struct BackboneRecord {
     /// `backbone.revision`.
     #[serde(default)]
     pub revision: Option<String>,
-    /// `hub`, `folder` or `embedded`.
+    /// `hub`, `folder` or `embedded`, or `random` where the weights are random ones.
     pub source: String,
     /// SHA-256, in hex, of what the weights, the configuration and the tokenizer are.
     pub identity: String,
@@ -117,6 +117,33 @@ pub struct BackboneRecord {
     /// SHA-256 of its files by name: description, tokenizer, weights. Empty for a built-in one, whose cell has them, and in early cells.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
+    /// What random weights were drawn for; absent where they are the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random: Option<RandomRecord>,
+}
+
+/// `source` of a backbone whose weights are random.
+pub const RANDOM: &str = "random";
+
+/// The `limit` of a ranking by such a backbone: why it is not for reporting.
+pub const RANDOM_WEIGHTS: &str = "the backbone's weights are random";
+
+impl BackboneRecord {
+    /// Whether its weights are random, so that only its speed and memory mean something.
+    #[must_use]
+    pub fn is_random(&self) -> bool {
+        self.source == RANDOM
+    }
+}
+
+/// What random weights were drawn for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RandomRecord {
+    /// Where the shape comes from: `config.json`, or `known` for the table of known models.
+    pub shape: String,
+    /// Where the tokenizer comes from, on which the lengths of prompts depend: `tokenizer.json`, or `titles` for one that was made from
+    /// the titles of the data.
+    pub tokenizer: String,
 }
 
 /// Counts of prompts.

@@ -314,11 +314,16 @@ pub fn expected_bytes(config: &ModelConfig, rows: usize, wanted: usize, keep: Op
     floats * size_of::<f32>()
 }
 
-/// Bytes that a batch will need on a device beside the weights, as [`expected_bytes`], activations being kept as `E`.
+/// Bytes that a batch will need on a device beside the weights, as [`expected_bytes`], activations being kept in `activation` bytes each.
 #[must_use]
-pub fn device_bytes<E>(config: &ModelConfig, rows: usize, wanted: usize, keep: Option<Keep>) -> u64 {
+pub fn device_bytes(
+    config: &ModelConfig,
+    (rows, wanted): (usize, usize),
+    keep: Option<Keep>,
+    activation: usize,
+) -> u64 {
     let ModelConfig { hidden: d, intermediate: f, layers, heads, kv_heads, head_dim, vocab, .. } = *config;
-    let (q, kv, e) = (heads * head_dim, kv_heads * head_dim, size_of::<E>());
+    let (q, kv, e) = (heads * head_dim, kv_heads * head_dim, activation);
     let norms = if config.qk_norm { q + kv } else { 0 };
     let state = |m: usize| e * (m * (2 * q + 2 * f + norms) + rows * 2 * kv) + 4 * m * (d + heads);
     let keep = keep.unwrap_or(Keep::Nothing);

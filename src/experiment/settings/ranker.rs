@@ -16,6 +16,13 @@ pub(super) const ROWS: &[Spec] = &[
     ranker("backbone.name", Text, Required, "A Hugging Face repository or a local folder of weights."),
     ranker("backbone.revision", Text, Absent, "A branch, tag or commit of the repository."),
     ranker(
+        "backbone.weights",
+        Choice(&["files", "random"]),
+        Is(word("files")),
+        "Where the weights come from: the model's files, or drawn at random for its shape, to measure speed and memory without \
+         them; what is computed with random ones is not for reporting.",
+    ),
+    ranker(
         "backbone.quantization",
         Choice(&["nf4", "int8", "bf16", "f32"]),
         Is(word("nf4")),

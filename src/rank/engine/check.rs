@@ -121,7 +121,7 @@ impl Case {
             },
         };
         let expected = self.outcome(&mut Processor::new(&self.decoder)).map_err(failed)?;
-        let weights = Upload(machine).all(loud(self.decoder.config(), self.storage))?;
+        let weights = Upload::new(machine).all(loud(self.decoder.config(), self.storage))?;
         let model: Transformer<DecoderOps<E>> = Transformer::new(weights);
         let found = self.outcome(&mut Device::new(&model, machine)).map_err(failed)?;
         let distance = |((what, expected), (_, found)): ((&'static str, Vec<f32>), (_, Vec<f32>))| {

@@ -8,7 +8,7 @@ use crate::backbone::{Adapter, ModelConfig};
 use crate::cuda::{Array, DecoderOps, Machine, Numbers};
 
 /// Memory that is left to others and to what is not counted: small arrays, and what the driver needs.
-const MARGIN: u64 = 256 << 20;
+pub const MARGIN: u64 = 256 << 20;
 
 /// A backbone in a device's memory, with activations of `E`.
 pub struct Device<'a, E: Numbers> {
@@ -47,7 +47,7 @@ impl<E: Numbers> Engine for Device<'_, E> {
         // What earlier batches have used is used again.
         let most = (free + self.workspace.bytes() as u64).saturating_sub(MARGIN);
         let (rows, wanted, layers) = (batch.rows(), batch.wanted().len(), self.config().layers);
-        let fits = |keep| device_bytes::<E>(self.config(), rows, wanted, Some(keep)) <= most;
+        let fits = |keep| device_bytes(self.config(), (rows, wanted), Some(keep), size_of::<E>()) <= most;
         if fits(Keep::Everything) {
             return Ok(Some(Keep::Everything));
         }

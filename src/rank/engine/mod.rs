@@ -5,7 +5,7 @@ mod device;
 mod processor;
 mod upload;
 
-pub use device::Device;
+pub use device::{Device, MARGIN};
 pub use processor::Processor;
 pub use upload::Upload;
 

@@ -104,6 +104,11 @@ fn found(report: &Report) -> Option<Prose> {
     let name = method_name(report, Rung::Retriever);
     let text = format!("{metric} over all users: {name} {retriever:.4}");
     let Some(ranker) = &report.ranker else { return Some(Prose::new(format!("{text}."))) };
+    if ranker.backbone.is_random() {
+        return Some(Prose::new(format!(
+            "{text}. Of the ranker, whose weights are random, there is no result."
+        )));
+    }
     let Some(result) = [Rung::Tuned, Rung::ZeroShot].into_iter().find(|rung| figures.method(*rung).is_some())
     else {
         return Some(Prose::new(format!(

@@ -189,6 +189,21 @@ fn provenance(ranker: &RankerSection) -> Section {
     let mut facts: Vec<(&str, Prose)> = vec![("name", code(&backbone.name))];
     facts.extend(backbone.revision.as_ref().map(|revision| ("revision", code(revision))));
     facts.push(("source", backbone.source.as_str().into()));
+    if let Some(random) = &backbone.random {
+        let of = |place: &str| match place {
+            "known" => "the table of known models",
+            "titles" => "made from the titles of the data",
+            _ => "the model's own",
+        };
+        let text = format!(
+            "random; shape: {} ({}); tokenizer: {} ({})",
+            of(&random.shape),
+            random.shape,
+            of(&random.tokenizer),
+            random.tokenizer
+        );
+        facts.push(("drawn", text.into()));
+    }
     facts.push(("architecture", backbone.architecture.as_str().into()));
     facts.push(("parameters", thousands(backbone.parameters).into()));
     facts.push(("vocabulary", thousands(backbone.vocabulary).into()));

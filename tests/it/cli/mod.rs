@@ -16,6 +16,7 @@ mod killed;
 mod output;
 mod preflight;
 mod problems;
+mod random;
 mod ranker;
 mod replay;
 mod reproducible;

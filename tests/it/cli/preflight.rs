@@ -210,6 +210,7 @@ fn the_end_that_config_json_names_goes_before_a_guess() {
         let spec = bench::experiment::BackboneSpec {
             name: place.path("model").display().to_string(),
             revision: None,
+            weights: bench::experiment::WeightsFrom::Files,
             quantization: bench::experiment::Quantization::F32,
             double_quantization: false,
             compute_type: bench::experiment::ComputeType::F32,

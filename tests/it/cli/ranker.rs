@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Place;
 use crate::rank::tiny;
 
-const FILE: &str = r#"
+pub(super) const FILE: &str = r#"
 name = "ranked"
 seeds = [1, 2]
 

@@ -45,6 +45,7 @@ fn ranker(name: &str) -> RankerRecord {
             compute_type: "bf16".to_owned(),
             bytes: 1,
             files: Default::default(),
+            random: None,
         },
         retrieval_key: String::new(),
         tuned: true,

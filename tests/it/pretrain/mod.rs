@@ -1,5 +1,7 @@
 //! Built-in backbones.
 
+mod words;
+
 use bench::backbone::Folder;
 use bench::data::{Dataset, ItemId, Split};
 use bench::events::{Interrupt, Silent};

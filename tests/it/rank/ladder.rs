@@ -56,6 +56,7 @@ fn ranking(seed: u64, test: RankedPart) -> RankingCell {
             compute_type: "bf16".to_owned(),
             bytes: 4 << 30,
             files: Default::default(),
+            random: None,
         },
         retrieval_key: key,
         tuned: true,

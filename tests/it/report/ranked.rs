@@ -67,6 +67,7 @@ fn seed(seed: u64, retriever: &[u32], zero_shot: &[u32], tuned: &[u32]) -> (Cell
             compute_type: "bf16".to_owned(),
             bytes: 4 << 30,
             files: Default::default(),
+            random: None,
         },
         retrieval_key: cell.manifest.key.clone(),
         tuned: true,

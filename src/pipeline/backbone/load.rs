@@ -1,0 +1,154 @@
+//! A backbone that was found, brought into memory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::devices::Computing;
+use super::super::placed::{Origin, Placed};
+use super::super::random::Random;
+use super::super::record::word;
+use super::super::{Error, Prepared};
+use super::{BackboneSource, Kind, Located, own_tokenizer, request};
+use crate::backbone::Folder;
+use crate::backbone::hub::Source;
+use crate::events::{Event, Interrupt, Reporter};
+use crate::experiment::{BackboneSpec, Experiment, Quantization};
+use crate::nn::quant::Storage;
+use crate::pretrain;
+use crate::prompt::Tokenizer;
+use crate::report::thousands;
+use crate::run::BackboneRecord;
+
+/// A backbone in memory.
+pub struct Backbone {
+    /// The model, frozen, where it computes.
+    pub model: Placed,
+    /// Its tokenizer.
+    pub tokenizer: Arc<Tokenizer>,
+    /// What manifests say of it.
+    pub record: BackboneRecord,
+}
+
+impl Located {
+    /// Read weights and tokenizer, or draw the weights. A built-in backbone is taken from the store at `runs`, or made and stored
+    /// there.
+    ///
+    /// # Errors
+    /// If they cannot be read, contradict the description, or do not belong together.
+    pub fn load(
+        &self,
+        (experiment, data): (&Experiment, &Prepared),
+        runs: &Path,
+        device: Option<Computing>,
+        (reporter, interrupt): (&dyn Reporter, &Interrupt),
+    ) -> Result<Backbone, Error> {
+        let spec = experiment.backbone.as_ref().ok_or(Error::NoBackbone)?;
+        let folder = match &self.kind {
+            Kind::Random(random) => return self.draw(spec, random, device, (reporter, interrupt)),
+            Kind::Files(folder) => folder.clone(),
+            Kind::BuiltIn => {
+                let made = match self.made.get() {
+                    Some(folder) => folder.clone(),
+                    None => {
+                        let request = request(experiment, data)?.ok_or(Error::NoBackbone)?;
+                        pretrain::ensure(&request, runs, &experiment.name, reporter, interrupt)?
+                    }
+                };
+                Folder::open(&made)?
+            }
+        };
+        let config = folder.config()?;
+        // The tokenizer is small: what is wrong with it is told before the weights are read.
+        let tokenizer = self.tokenizer(|| own_tokenizer(&folder.tokenizer(), &config))?;
+        let identity = self.identity(interrupt)?.to_owned();
+        let stored = (storage(spec), spec.compute_type);
+        let placed = Placed::bring(Origin::Files(&folder), stored, device, reporter, interrupt)?;
+        let revision = folder.revision().map(str::to_owned).or_else(|| spec.revision.clone());
+        let record = BackboneRecord { revision, identity, ..self.record(spec, &placed) };
+        Ok(loaded(spec, (placed.0, tokenizer, record), reporter))
+    }
+
+    /// Draw the weights.
+    fn draw(
+        &self,
+        spec: &BackboneSpec,
+        random: &Random,
+        device: Option<Computing>,
+        (reporter, interrupt): (&dyn Reporter, &Interrupt),
+    ) -> Result<Backbone, Error> {
+        reporter.emit(Event::Warning(&format!("{}: {}", spec.name, random.told())));
+        let wide = random.outline.has_wide_tables;
+        let tokenizer = self.tokenizer(|| random.tokenizer())?;
+        let identity = self.identity(interrupt)?.to_owned();
+        let (origin, stored) = (Origin::Drawn(&self.config, wide), (storage(spec), spec.compute_type));
+        let placed = Placed::bring(origin, stored, device, reporter, interrupt)?;
+        let (revision, drawn) = (random.outline.revision.clone(), Some(random.record()));
+        let record = BackboneRecord { revision, identity, random: drawn, ..self.record(spec, &placed) };
+        Ok(loaded(spec, (placed.0, tokenizer, record), reporter))
+    }
+
+    /// What manifests say of it but for what is its own kind's.
+    fn record(&self, spec: &BackboneSpec, (model, bytes): &(Placed, u64)) -> BackboneRecord {
+        let config = model.config();
+        BackboneRecord {
+            name: self.shown_name(spec),
+            revision: None,
+            source: self.source.name().to_owned(),
+            identity: String::new(),
+            architecture: config.architecture.name().to_owned(),
+            parameters: config.parameters(),
+            vocabulary: config.vocab as u64,
+            quantization: word(&spec.quantization),
+            compute_type: word(&spec.compute_type),
+            bytes: *bytes,
+            files: self.hashes.get().cloned().unwrap_or_default(),
+            random: None,
+        }
+    }
+
+    /// The name in results: a repository's, or a folder's without the folders above it, which are private to a machine. A folder in
+    /// the cache of the hub is a repository too.
+    fn shown_name(&self, spec: &BackboneSpec) -> String {
+        let path = match (&self.kind, Source::of(&spec.name)) {
+            (Kind::Files(folder), _) if self.source == BackboneSource::Folder => folder.path().to_owned(),
+            (Kind::Random(_), Source::Folder(path)) => path,
+            _ => return spec.name.clone(),
+        };
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let names = path.components().rev().map(|part| part.as_os_str().to_string_lossy().into_owned());
+        let names: Vec<String> = names.collect();
+        if let [_, snapshots, model, ..] = &names[..]
+            && snapshots == "snapshots"
+            && let Some((organisation, name)) =
+                model.strip_prefix("models--").and_then(|name| name.split_once("--"))
+        {
+            return format!("{organisation}/{name}");
+        }
+        names.into_iter().next().unwrap_or_default()
+    }
+}
+
+fn loaded(
+    spec: &BackboneSpec,
+    (model, tokenizer, record): (Placed, Arc<Tokenizer>, BackboneRecord),
+    reporter: &dyn Reporter,
+) -> Backbone {
+    let place = model.computing().map(|on| format!(" of {}", on.facts)).unwrap_or_default();
+    reporter.emit(Event::Note(&format!(
+        "{}: {} parameters in {:.2} GiB{place}",
+        spec.name,
+        thousands(record.parameters),
+        record.bytes as f64 / f64::from(1 << 30)
+    )));
+    Backbone { model, tokenizer, record }
+}
+
+/// How frozen linear layers are stored.
+pub(in crate::pipeline) const fn storage(spec: &BackboneSpec) -> Storage {
+    match spec.quantization {
+        Quantization::Nf4 => Storage::Nf4 { double: spec.double_quantization },
+        Quantization::Int8 => Storage::Int8,
+        Quantization::Bf16 => Storage::Bf16,
+        Quantization::F32 => Storage::F32,
+    }
+}

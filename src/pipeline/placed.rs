@@ -1,0 +1,115 @@
+//! A backbone where it computes: on the processor, or on a device with activations in f32 or bf16.
+
+use half::bf16;
+
+use super::devices::Computing;
+use crate::backbone::decoder::{Decoder, Transformer};
+use crate::backbone::weights::{Here, Place, load_to};
+use crate::backbone::{self, Folder, ModelConfig, Weights};
+use crate::cuda::{DecoderOps, Numbers};
+use crate::events::{Interrupt, Reporter};
+use crate::experiment::ComputeType;
+use crate::nn::matmul::Precision;
+use crate::nn::quant::Storage;
+use crate::rank::engine::{Device, Engine, Processor, Upload};
+
+/// Where weights come from.
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// Files.
+    Files(&'a Folder),
+    /// Drawn for a shape; whether its tables are f32.
+    Drawn(&'a ModelConfig, bool),
+}
+
+impl Origin<'_> {
+    fn to<P: Place>(
+        self,
+        storage: Storage,
+        place: &mut P,
+        reporter: &dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<Weights<P::Matrix, P::Vector>, backbone::Error> {
+        match self {
+            Self::Files(folder) => load_to(folder, storage, place, reporter, interrupt),
+            Self::Drawn(config, wide) => {
+                Weights::stand_in_at(place, config, (storage, wide), reporter, interrupt)
+            }
+        }
+    }
+}
+
+/// A backbone in some memory.
+pub enum Placed {
+    /// In this machine's.
+    Processor(Decoder),
+    /// In a device's, with activations in f32.
+    F32(OnDevice<f32>),
+    /// In a device's, with activations in bf16.
+    Bf16(OnDevice<bf16>),
+}
+
+/// A backbone in a device's memory.
+pub struct OnDevice<E: Numbers> {
+    model: Transformer<DecoderOps<E>>,
+    computing: Computing,
+}
+
+impl Placed {
+    /// Read or draw weights, straight to where they compute. Gives their bytes too.
+    pub(super) fn bring(
+        origin: Origin<'_>,
+        (storage, compute): (Storage, ComputeType),
+        device: Option<Computing>,
+        reporter: &dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<(Self, u64), backbone::Error> {
+        let Some(computing) = device else {
+            let weights = origin.to(storage, &mut Here, reporter, interrupt)?;
+            let precision = match compute {
+                ComputeType::Bf16 => Precision::Bf16,
+                ComputeType::F32 => Precision::F32,
+            };
+            let bytes = weights.bytes() as u64;
+            return Ok((Self::Processor(Decoder::new(weights, precision)), bytes));
+        };
+        let mut upload = Upload::new(&computing.machine);
+        let weights = origin.to(storage, &mut upload, reporter, interrupt)?;
+        let bytes = upload.bytes();
+        let placed = match compute {
+            ComputeType::F32 => Self::F32(OnDevice { model: Transformer::new(weights), computing }),
+            ComputeType::Bf16 => Self::Bf16(OnDevice { model: Transformer::new(weights), computing }),
+        };
+        Ok((placed, bytes))
+    }
+
+    /// The model's shape.
+    #[must_use]
+    pub const fn config(&self) -> &ModelConfig {
+        match self {
+            Self::Processor(decoder) => decoder.config(),
+            Self::F32(on) => on.model.config(),
+            Self::Bf16(on) => on.model.config(),
+        }
+    }
+
+    /// Something to compute with it.
+    #[must_use]
+    pub fn engine(&self) -> Box<dyn Engine + '_> {
+        match self {
+            Self::Processor(decoder) => Box::new(Processor::new(decoder)),
+            Self::F32(on) => Box::new(Device::new(&on.model, &on.computing.machine)),
+            Self::Bf16(on) => Box::new(Device::new(&on.model, &on.computing.machine)),
+        }
+    }
+
+    /// What it computes on, if that is a device.
+    #[must_use]
+    pub const fn computing(&self) -> Option<&Computing> {
+        match self {
+            Self::Processor(_) => None,
+            Self::F32(on) => Some(&on.computing),
+            Self::Bf16(on) => Some(&on.computing),
+        }
+    }
+}

@@ -270,7 +270,8 @@ fn numbers_become_bf16_as_on_the_cpu() {
         for n in [0, 1, 7, 1000] {
             let mut x = case.floats(n);
             // Ties, what rounds up to infinity, and what is none.
-            let odd = [1.003_906_25, 1.011_718_75, f32::MAX, -0.0, f32::NEG_INFINITY, f32::NAN, 1e-40];
+            let odd =
+                [1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, f32::MAX, -0.0, f32::NEG_INFINITY, f32::NAN, 1e-40];
             x.iter_mut().skip(3).zip(odd).for_each(|(x, odd)| *x = odd);
             let (on_x, mut narrow) = (case.array(&x), case.space::<bf16>(n));
             case.kernels.convert(on_x.all(), narrow.all_mut()).unwrap();

@@ -1,7 +1,7 @@
 // What all kernels share. Compiled by NVRTC for devices and, with the shim of tests/it/cuda/emulator.h, by a C++ compiler for the tests.
 //
-// Every sum is taken in the order in which the CPU's kernel (src/nn) takes it, and nothing is contracted into a fused multiply-add that
-// does not say so (--fmad=false), so both give the same bits.
+// Every sum is taken in the order in which the CPU's kernel (src/nn) takes it, unless the kernel says otherwise, and nothing is contracted
+// into a fused multiply-add that does not say so (--fmad=false), so both give the same bits.
 
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
@@ -106,7 +106,7 @@ __device__ inline float sum_lanes(float x) {
     return x;
 }
 
-// Sixteen and eight bytes that are moved at once.
+// Sixteen and eight bytes that are moved at once. To a C++ compiler memory of one type must not be read as another unless it is said.
 #ifdef __CUDACC_RTC__
 #define MOVED(bytes) alignas(bytes)
 #else

@@ -1,29 +1,12 @@
 //! The layers of a decoder beside their CPU twins. bf16 is held against the twin of the same numbers, rounded once at the end.
 
-use std::sync::Arc;
-
-use bench::cuda::{Activation, Array, Element, Kernels, Machine, SoftmaxRoom, Turns};
+use bench::cuda::{Activation, Array, Element, SoftmaxRoom, Turns};
 use bench::nn::rope::Rope;
 use bench::nn::{rms_norm, rope, rows, softmax, swiglu};
 use half::bf16;
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64;
+use rand::RngExt;
 
-use super::machines;
-
-pub struct Case {
-    pub machine: Arc<dyn Machine>,
-    pub kernels: Kernels,
-    pub rng: Pcg64,
-}
-
-/// The same test on each of them.
-pub fn everywhere(seed: u64, test: impl Fn(&mut Case)) {
-    for machine in machines() {
-        let kernels = Kernels::new(Arc::clone(&machine));
-        test(&mut Case { machine, kernels, rng: Pcg64::seed_from_u64(seed) });
-    }
-}
+use super::kernels::{Case, everywhere};
 
 /// What activations are kept as.
 pub trait Kept: Activation {
@@ -52,17 +35,9 @@ impl Kept for bf16 {
 }
 
 impl Case {
-    pub fn floats(&mut self, n: usize) -> Vec<f32> {
-        (0..n).map(|_| self.rng.random_range(-2.0..2.0)).collect()
-    }
-
     /// Numbers that are the same in both types.
     pub fn kept<E: Kept>(&mut self, n: usize) -> Vec<f32> {
         self.floats(n).iter().map(|x| E::of(*x).number()).collect()
-    }
-
-    pub fn array<T: Element>(&self, values: &[T]) -> Array<T> {
-        Array::of(&self.machine, values).unwrap()
     }
 
     pub fn array_of<E: Kept>(&self, values: &[f32]) -> Array<E> {
@@ -70,7 +45,7 @@ impl Case {
     }
 
     /// Of so many elements, with poison in it.
-    pub fn room<T: Element>(&self, n: usize) -> Array<T> {
+    pub fn space<T: Element>(&self, n: usize) -> Array<T> {
         let mut array = Array::new(&self.machine);
         array.reset(n).unwrap();
         array
@@ -113,7 +88,7 @@ fn norms_forward<X: Kept, Y: Kept>(case: &mut Case) {
         let (mut y, mut inverse) = (vec![0.0; m * d], vec![0.0; m]);
         rms_norm::forward(&x, &w, 1e-5, &mut y, &mut inverse);
         let (on_x, on_w) = (case.array_of::<X>(&x), case.array(&w));
-        let (mut on_y, mut on_inverse) = (case.room::<Y>(m * d), case.room(m));
+        let (mut on_y, mut on_inverse) = (case.space::<Y>(m * d), case.space(m));
         let outputs = (on_y.all_mut(), on_inverse.all_mut());
         case.kernels.rms_norm(on_x.all(), on_w.all(), 1e-5, outputs.0, outputs.1).unwrap();
         same(&on_inverse, &inverse, &format!("inverse ({m}, {d})"));
@@ -222,10 +197,10 @@ fn gates<E: Kept>(case: &mut Case) {
         swiglu::backward(&gate, &up, &d_out, &mut d_gate, &mut d_up);
         let (on_gate, on_up) = (case.array_of::<E>(&gate), case.array_of::<E>(&up));
         let on_d_out = case.array_of::<E>(&d_out);
-        let mut on_out = case.room::<E>(n);
+        let mut on_out = case.space::<E>(n);
         case.kernels.swiglu(on_gate.all(), on_up.all(), on_out.all_mut()).unwrap();
         same(&on_out, &out, "out");
-        let (mut on_d_gate, mut on_d_up) = (case.room::<E>(n), case.room::<E>(n));
+        let (mut on_d_gate, mut on_d_up) = (case.space::<E>(n), case.space::<E>(n));
         let outputs = (on_d_gate.all_mut(), on_d_up.all_mut());
         case.kernels
             .swiglu_backward(on_gate.all(), on_up.all(), on_d_out.all(), outputs.0, outputs.1)
@@ -235,7 +210,7 @@ fn gates<E: Kept>(case: &mut Case) {
         // Neither begins nor ends where sixteen bytes do.
         if n > 2 {
             let part = 1..n - 1;
-            let mut on_out = case.room::<E>(n);
+            let mut on_out = case.space::<E>(n);
             let parts = (on_gate.part(part.clone()), on_up.part(part.clone()));
             case.kernels.swiglu(parts.0, parts.1, on_out.part_mut(part.clone())).unwrap();
             let found: Vec<f32> = on_out.get().unwrap()[part.clone()].iter().map(|x| x.number()).collect();
@@ -258,10 +233,10 @@ fn picked<E: Kept>(case: &mut Case) {
         let mut expected = vec![0.0; ids.len() * d];
         rows::gather(&table, d, &ids, &mut expected);
         let (on_table, on_ids) = (case.array_of::<E>(&table), case.array(&ids));
-        let mut out = case.room::<E>(expected.len());
+        let mut out = case.space::<E>(expected.len());
         case.kernels.pick_rows(on_table.all(), on_ids.all(), d, out.all_mut()).unwrap();
         same(&out, &expected, "picked");
-        let mut out = case.room::<f32>(expected.len());
+        let mut out = case.space::<f32>(expected.len());
         case.kernels.embed(on_table.all(), on_ids.all(), d, out.all_mut()).unwrap();
         same(&out, &expected, "embedded");
     }
@@ -295,16 +270,17 @@ fn numbers_become_bf16_as_on_the_cpu() {
         for n in [0, 1, 7, 1000] {
             let mut x = case.floats(n);
             // Ties, what rounds up to infinity, and what is none.
-            let odd = [1.003_906_25, 1.011_718_75, f32::MAX, -0.0, f32::NEG_INFINITY, f32::NAN, 1e-40];
+            let odd =
+                [1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0, f32::MAX, -0.0, f32::NEG_INFINITY, f32::NAN, 1e-40];
             x.iter_mut().skip(3).zip(odd).for_each(|(x, odd)| *x = odd);
-            let (on_x, mut narrow) = (case.array(&x), case.room::<bf16>(n));
+            let (on_x, mut narrow) = (case.array(&x), case.space::<bf16>(n));
             case.kernels.convert(on_x.all(), narrow.all_mut()).unwrap();
             same(&narrow, &x, "narrow");
-            let mut back = case.room::<f32>(n);
+            let mut back = case.space::<f32>(n);
             case.kernels.convert(narrow.all(), back.all_mut()).unwrap();
             let expected: Vec<f32> = x.iter().map(|x| bf16::from_f32(*x).to_f32()).collect();
             same(&back, &expected, "wide");
-            let mut copy = case.room::<bf16>(n);
+            let mut copy = case.space::<bf16>(n);
             case.kernels.convert(narrow.all(), copy.all_mut()).unwrap();
             same(&copy, &expected, "a copy");
         }

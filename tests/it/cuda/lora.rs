@@ -7,7 +7,8 @@ use bench::nn::matmul::{self, Dense, Precision, Scratch};
 use bench::nn::rows;
 use half::bf16;
 
-use super::layers::{Case, Kept, everywhere, near, same};
+use super::kernels::{Case, everywhere};
+use super::layers::{Kept, near, same};
 
 /// Rows, inputs, outputs, rank.
 const SHAPES: [(usize, usize, usize, usize); 6] = [
@@ -53,14 +54,14 @@ fn lower<E: Kept>(case: &mut Case) {
             let kept = dropped(mask, &x);
             let (mut expected, most) = product((m, r, k), |i, p| kept[i * k + p], |p, j| a[j * k + p]);
             expected.iter_mut().for_each(|x| *x *= 0.5);
-            let (on_x, on_a, mut low) = (case.array_of::<E>(&x), case.array(&a), case.room(m * r));
+            let (on_x, on_a, mut low) = (case.array_of::<E>(&x), case.array(&a), case.space(m * r));
             case.kernels.lora_lower((k, r), on_x.all(), on_a.all(), mask, 0.5, low.all_mut()).unwrap();
             near::<f32>(&low, &expected, 1e-6 * most, &format!("low ({m}, {k}, {r})"));
         }
         let (dy, b) = (case.kept::<E>(m * n), case.floats(n * r));
         let (mut expected, most) = product((m, r, n), |i, p| dy[i * n + p], |p, j| b[p * r + j]);
         expected.iter_mut().for_each(|x| *x *= 0.5);
-        let (on_dy, on_b, mut d_low) = (case.array_of::<E>(&dy), case.array(&b), case.room(m * r));
+        let (on_dy, on_b, mut d_low) = (case.array_of::<E>(&dy), case.array(&b), case.space(m * r));
         case.kernels.lora_backward_low((n, r), on_dy.all(), on_b.all(), 0.5, d_low.all_mut()).unwrap();
         near::<f32>(&d_low, &expected, 1e-6 * most, &format!("d_low ({m}, {n}, {r})"));
     }

@@ -5,7 +5,8 @@ use bench::nn::quant::{self, Storage};
 use half::bf16;
 use rand::RngExt;
 
-use super::layers::{Case, Kept, everywhere, same};
+use super::kernels::{Case, everywhere};
+use super::layers::{Kept, same};
 
 const STORAGES: [Storage; 5] = [
     Storage::F32,

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fmt;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{
     self, CUdevice_attribute_enum as Attribute, CUmemPool_attribute_enum as PoolAttribute,
 };
 
-use super::machine::{Machine, Shape, kernel_names};
+use super::cublas::Blas;
+use super::machine::{Machine, Product, Shape, kernel_names};
 use super::{Absent, Error};
 
 /// The kernels as the driver takes them, packed. `kernels/compile.py` makes it.
@@ -174,6 +175,8 @@ pub struct Device {
     stream: sys::CUstream,
     pool: sys::CUmemoryPool,
     functions: BTreeMap<&'static str, sys::CUfunction>,
+    /// Looked for when the first product is asked for.
+    blas: OnceLock<Result<Option<Blas>, String>>,
 }
 
 // SAFETY: handles of the driver may be used from any thread; every call sets the context first.
@@ -232,7 +235,7 @@ impl Device {
             functions
                 .insert(kernel, function.map_err(|error| fail(&format!("find the kernel {kernel}"), error))?);
         }
-        Ok(Arc::new(Self { facts, context, stream, pool, functions }))
+        Ok(Arc::new(Self { facts, context, stream, pool, functions, blas: OnceLock::new() }))
     }
 
     /// What it is.
@@ -354,11 +357,27 @@ impl Machine for Device {
         unsafe { result::launch_kernel(*function, (x, y, z), (shape.block, 1, 1), 0, self.stream, arguments) }
             .map_err(|error| self.fail(&format!("start {kernel}"), error))
     }
+
+    unsafe fn product(&self, product: &Product) -> Result<bool, Error> {
+        self.current()?;
+        let fail = |said: &String| Error::Device {
+            device: self.facts.to_string(),
+            what: "multiply matrices".to_owned(),
+            said: said.clone(),
+        };
+        // SAFETY: the context is current, and the stream lives as long as this.
+        let blas = self.blas.get_or_init(|| unsafe { Blas::start(self.stream.cast()) });
+        let Some(blas) = blas.as_ref().map_err(fail)? else { return Ok(false) };
+        // SAFETY: whoever asks has the matrices there.
+        unsafe { blas.product(product) }.map_err(|said| fail(&said))
+    }
 }
 
 impl Drop for Device {
     fn drop(&mut self) {
         if self.current().is_ok() {
+            // It works on the stream.
+            self.blas.take();
             // SAFETY: nobody uses the stream any more.
             let _ = unsafe { result::stream::destroy(self.stream) };
         }

@@ -49,6 +49,25 @@ impl Shape {
     }
 }
 
+/// A product of bf16 matrices with contiguous rows, `C = A B` or `C += A B`, by places on a device. `# Shapes: A (m, k), B (k, n), C (m, n)`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Product {
+    /// m, n and k.
+    pub sizes: (usize, usize, usize),
+    /// A.
+    pub a: u64,
+    /// B.
+    pub b: u64,
+    /// Whether B is there as (n, k).
+    pub transposed: bool,
+    /// C.
+    pub c: u64,
+    /// Whether C is bf16, and not f32.
+    pub half: bool,
+    /// Whether it is added to what C holds.
+    pub sum: bool,
+}
+
 /// Memory and kernels of a device. Calls are done in the order in which they are made; a download returns when it is done, all others may
 /// return before.
 pub trait Machine: Send + Sync {
@@ -108,4 +127,16 @@ pub trait Machine: Send + Sync {
         shape: Shape,
         arguments: &mut [*mut c_void],
     ) -> Result<(), Error>;
+
+    /// Take a product by a library that knows the device better than [`SOURCE`] does. Whether there was one; else a kernel takes it.
+    ///
+    /// # Safety
+    /// The matrices of the product are on the device.
+    ///
+    /// # Errors
+    /// If the device fails.
+    unsafe fn product(&self, product: &Product) -> Result<bool, Error> {
+        let _ = product;
+        Ok(false)
+    }
 }

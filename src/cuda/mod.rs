@@ -4,6 +4,7 @@
 //! seed gives the same candidates on a CPU and on a device. `kernels/` has their code in CUDA C++.
 
 mod array;
+mod cublas;
 mod device;
 mod driver;
 mod error;
@@ -12,9 +13,12 @@ mod machine;
 mod ops;
 
 pub use array::{Activation, Array, Element, Slice, SliceMut};
+pub use cublas::{Blas, Gemm};
 pub use device::{Device, Facts, devices, ptx};
 pub use driver::{Driver, Installed};
 pub use error::{Absent, Error};
-pub use kernels::{Classes, ClassesRoom, Kernels, Matrix, Start, Walk, Walked};
-pub use machine::{Machine, SOURCE, Shape, kernel_names};
+pub use kernels::{
+    Attended, AttentionRoom, Classes, ClassesRoom, Kernels, Matrix, Right, Spans, Start, Walk, Walked,
+};
+pub use machine::{Machine, Product, SOURCE, Shape, kernel_names};
 pub use ops::Ops;

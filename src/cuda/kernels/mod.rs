@@ -20,8 +20,10 @@ use super::Error;
 use super::machine::{Machine, Shape};
 use crate::nn::dropout::Dropout;
 
+pub use attention::{Attended, AttentionRoom, Spans};
 pub use catalogue::{Walk, Walked};
 pub use cross_entropy::{Classes, ClassesRoom};
+pub use matmul::Right;
 pub use product::{Matrix, Start};
 
 /// `arguments![a, b]`: the values as a launch takes them.

@@ -47,7 +47,7 @@ impl Shape {
     }
 
     /// What scores are multiplied with, `1 / sqrt(head_dim)`.
-    fn scale(&self) -> f32 {
+    pub(crate) fn scale(&self) -> f32 {
         (1.0 / (self.head_dim as f64).sqrt()) as f32
     }
 
@@ -75,12 +75,12 @@ pub struct Span {
 
 impl Span {
     /// How many positions it has.
-    fn positions(&self) -> usize {
+    pub(crate) fn positions(&self) -> usize {
         self.prefix + self.keys.len()
     }
 
     /// The position of its first query.
-    fn first(&self) -> usize {
+    pub(crate) fn first(&self) -> usize {
         self.positions() - self.queries.len()
     }
 
@@ -90,12 +90,21 @@ impl Span {
     }
 }
 
-/// Fails unless the spans lie in order and inside `rows` rows of queries and `key_rows` of keys.
+/// Fails unless heads share heads of keys evenly, and spans fit.
 fn check(shape: Shape, spans: &[Span], rows: usize, key_rows: usize) {
+    check_shape(shape);
+    check_spans(spans, rows, key_rows);
+}
+
+pub(crate) fn check_shape(shape: Shape) {
     assert!(
         shape.head_dim > 0 && shape.kv_heads > 0 && shape.heads.is_multiple_of(shape.kv_heads),
         "{shape:?} is no shape of attention"
     );
+}
+
+/// Fails unless the spans lie in order and inside `rows` rows of queries and `key_rows` of keys.
+pub(crate) fn check_spans(spans: &[Span], rows: usize, key_rows: usize) {
     let (mut queries, mut keys) = (0, 0);
     for span in spans {
         let fits = span.queries.start >= queries

@@ -19,14 +19,14 @@ use rand_pcg::Pcg64;
 
 use super::machines;
 
-struct Case {
-    machine: Arc<dyn Machine>,
-    kernels: Kernels,
-    rng: Pcg64,
+pub(super) struct Case {
+    pub machine: Arc<dyn Machine>,
+    pub kernels: Kernels,
+    pub rng: Pcg64,
 }
 
 /// The same test on each of them.
-fn everywhere(seed: u64, test: impl Fn(&mut Case)) {
+pub(super) fn everywhere(seed: u64, test: impl Fn(&mut Case)) {
     for machine in machines() {
         let kernels = Kernels::new(Arc::clone(&machine));
         test(&mut Case { machine, kernels, rng: Pcg64::seed_from_u64(seed) });
@@ -34,11 +34,11 @@ fn everywhere(seed: u64, test: impl Fn(&mut Case)) {
 }
 
 impl Case {
-    fn floats(&mut self, n: usize) -> Vec<f32> {
+    pub fn floats(&mut self, n: usize) -> Vec<f32> {
         (0..n).map(|_| self.rng.random_range(-2.0..2.0)).collect()
     }
 
-    fn array<T: bench::cuda::Element>(&self, values: &[T]) -> Array<T> {
+    pub fn array<T: bench::cuda::Element>(&self, values: &[T]) -> Array<T> {
         Array::of(&self.machine, values).unwrap()
     }
 
@@ -71,7 +71,7 @@ fn same(found: &Array<f32>, expected: &[f32], what: &str) {
 #[test]
 fn every_kernel_is_launched_by_the_file_of_its_name() {
     let names: Vec<&str> = kernel_names().collect();
-    assert_eq!(names.len(), 24, "{names:?}");
+    assert_eq!(names.len(), 50, "{names:?}");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels");
     let mut found = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {

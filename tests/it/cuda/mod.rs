@@ -4,6 +4,7 @@ mod driver;
 mod emulator;
 mod kernels;
 mod running;
+mod tensor;
 mod training;
 
 use std::sync::Arc;

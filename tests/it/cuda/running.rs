@@ -275,9 +275,14 @@ fn a_device_is_found_out_whichever_kernel_gives_one_wrong_number() {
     let Some((driver, seen)) = Emulated::start(Trouble::default()) else { return };
     check(&driver.open(0).unwrap()).unwrap();
     let launched: Vec<&str> = seen.kernels.lock().unwrap().iter().copied().collect();
-    let mut all: Vec<&str> = kernel_names().collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels");
+    let files = ["rows", "scan", "product", "cross_entropy", "adamw", "catalogue"];
+    let retriever =
+        files.map(|file| fs::read_to_string(folder.join(file).with_extension("cu")).unwrap()).concat();
+    let mut all: Vec<&str> =
+        kernel_names().filter(|name| retriever.contains(&format!("__global__ void {name}("))).collect();
     all.sort_unstable();
-    assert_eq!(launched, all, "it launches every kernel");
+    assert_eq!(launched, all, "it launches every kernel of the retriever");
     for kernel in all {
         let (driver, _) = Emulated::start(Trouble { spoils: Some(kernel), ..Trouble::default() }).unwrap();
         let found = check(&driver.open(0).unwrap());

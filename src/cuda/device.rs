@@ -12,24 +12,28 @@ use cudarc::driver::sys::{
 };
 
 use super::cublas::Blas;
-use super::machine::{Machine, Product, Shape, kernel_names};
+use super::machine::{Machine, Product, Shape, of_ranker, of_retriever};
 use super::{Absent, Error};
 
-/// The kernels as the driver takes them, packed. `kernels/compile.py` makes it.
-const PACKED: &[u8] = include_bytes!("kernels/kernels.ptx.gz");
+/// The kernels as the driver takes them, packed. `kernels/compile.py` makes them.
+const PACKED: [&[u8]; 2] =
+    [include_bytes!("kernels/retriever.ptx.gz"), include_bytes!("kernels/ranker.ptx.gz")];
 /// The CUDA version that this PTX needs of a driver: 12.0, which drivers from 525 on have.
 const NEEDED: i32 = 12_000;
 /// The least compute capability that this PTX is for.
 const LEAST: (i32, i32) = (8, 0);
 
-/// The PTX of all kernels. Its first line has the SHA-256 of [`SOURCE`](super::SOURCE).
+/// The PTX of the kernels: those of the retriever, and those of the ranker. Its first line has the SHA-256 of its part of
+/// [`sources`](super::sources).
 ///
 /// # Errors
 /// If the program's own copy is damaged.
-pub fn ptx() -> std::io::Result<String> {
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(PACKED).read_to_string(&mut text)?;
-    Ok(text)
+pub fn ptx() -> std::io::Result<[String; 2]> {
+    let mut texts = [String::new(), String::new()];
+    for (packed, text) in PACKED.into_iter().zip(&mut texts) {
+        flate2::read::GzDecoder::new(packed).read_to_string(text)?;
+    }
+    Ok(texts)
 }
 
 /// What a device is.
@@ -168,13 +172,18 @@ fn said(error: DriverError) -> String {
     format!("{} ({})", text(error.error_string()), text(error.error_name()))
 }
 
+/// Kernels by their names.
+type Functions = BTreeMap<&'static str, sys::CUfunction>;
+
 /// A device with its kernels, ready to work.
 pub struct Device {
     facts: Facts,
     context: sys::CUcontext,
     stream: sys::CUstream,
     pool: sys::CUmemoryPool,
-    functions: BTreeMap<&'static str, sys::CUfunction>,
+    functions: Functions,
+    /// Loaded when the first of them is started: they are many, and the driver takes its time to compile them.
+    ranker: OnceLock<Result<Functions, Error>>,
     /// Looked for when the first product is asked for.
     blas: OnceLock<Result<Option<Blas>, String>>,
 }
@@ -216,26 +225,9 @@ impl Device {
                 .map_err(|error| fail("set up its memory pool", error))?;
             pool
         };
-        let source = ptx().ok().and_then(|text| CString::new(text).ok());
-        let Some(source) = source else {
-            return Err(Error::Device {
-                device: facts.to_string(),
-                what: "load the kernels".to_owned(),
-                said: "the program's own copy is damaged; install bench again".to_owned(),
-            });
-        };
-        // SAFETY: the text ends with a zero.
-        let module = unsafe { result::module::load_data(source.as_ptr().cast()) }
-            .map_err(|error| fail("load the kernels", error))?;
-        let mut functions = BTreeMap::new();
-        for kernel in kernel_names() {
-            let text = CString::new(kernel).unwrap_or_default();
-            // SAFETY: the module was loaded just now, and stays.
-            let function = unsafe { result::module::get_function(module, text) };
-            functions
-                .insert(kernel, function.map_err(|error| fail(&format!("find the kernel {kernel}"), error))?);
-        }
-        Ok(Arc::new(Self { facts, context, stream, pool, functions, blas: OnceLock::new() }))
+        let functions = load(&facts, 0, of_retriever())?;
+        let (ranker, blas) = (OnceLock::new(), OnceLock::new());
+        Ok(Arc::new(Self { facts, context, stream, pool, functions, ranker, blas }))
     }
 
     /// What it is.
@@ -257,6 +249,31 @@ impl Device {
         // SAFETY: the stream lives as long as this.
         unsafe { result::stream::synchronize(self.stream) }.map_err(|error| self.fail(what, error))
     }
+}
+
+/// The kernels of part `part`, on the device whose context is current.
+fn load(facts: &Facts, part: usize, names: impl Iterator<Item = &'static str>) -> Result<Functions, Error> {
+    let fail = |what: &str, error: DriverError| failure(facts, what, error);
+    let source = ptx().ok().and_then(|texts| CString::new(texts[part].as_str()).ok());
+    let Some(source) = source else {
+        return Err(Error::Device {
+            device: facts.to_string(),
+            what: "load the kernels".to_owned(),
+            said: "the program's own copy is damaged; install bench again".to_owned(),
+        });
+    };
+    // SAFETY: the text ends with a zero.
+    let module = unsafe { result::module::load_data(source.as_ptr().cast()) }
+        .map_err(|error| fail("load the kernels", error))?;
+    let mut functions = BTreeMap::new();
+    for kernel in names {
+        let text = CString::new(kernel).unwrap_or_default();
+        // SAFETY: the module was loaded just now, and stays.
+        let function = unsafe { result::module::get_function(module, text) };
+        functions
+            .insert(kernel, function.map_err(|error| fail(&format!("find the kernel {kernel}"), error))?);
+    }
+    Ok(functions)
 }
 
 fn failure(facts: &Facts, what: &str, error: DriverError) -> Error {
@@ -344,7 +361,14 @@ impl Machine for Device {
         arguments: &mut [*mut c_void],
     ) -> Result<(), Error> {
         self.current()?;
-        let Some(function) = self.functions.get(kernel) else {
+        let function = match self.functions.get(kernel) {
+            Some(function) => Some(function),
+            None => {
+                let load = || load(&self.facts, 1, of_ranker());
+                self.ranker.get_or_init(load).as_ref().map_err(Clone::clone)?.get(kernel)
+            }
+        };
+        let Some(function) = function else {
             let said = "there is no such kernel".to_owned();
             return Err(Error::Device {
                 device: self.facts.to_string(),

@@ -4,15 +4,19 @@ use std::ffi::c_void;
 
 use super::Error;
 
-/// Kernels of this crate in one file, in the order in which they are compiled.
-pub const SOURCE: &str = concat!(
-    include_str!("kernels/common.cuh"),
+/// What all kernels share.
+const COMMON: &str = include_str!("kernels/common.cuh");
+/// Kernels of the retriever, some of which the ranker uses too.
+const RETRIEVER: &str = concat!(
     include_str!("kernels/rows.cu"),
     include_str!("kernels/scan.cu"),
     include_str!("kernels/product.cu"),
     include_str!("kernels/cross_entropy.cu"),
     include_str!("kernels/adamw.cu"),
     include_str!("kernels/catalogue.cu"),
+);
+/// Kernels of the ranker.
+const RANKER: &str = concat!(
     include_str!("kernels/layers.cu"),
     include_str!("kernels/lora.cu"),
     include_str!("kernels/quant.cu"),
@@ -20,10 +24,37 @@ pub const SOURCE: &str = concat!(
     include_str!("kernels/attention.cu"),
 );
 
-/// The names of the kernels in [`SOURCE`].
-pub fn kernel_names() -> impl Iterator<Item = &'static str> {
+/// The kernels in CUDA C++, each file of them that is compiled for itself, in the order of [`ptx`](super::ptx).
+#[must_use]
+pub fn sources() -> [String; 2] {
+    [RETRIEVER, RANKER].map(|kernels| format!("{COMMON}{kernels}"))
+}
+
+/// All kernels in one file, for whatever stands for a device.
+#[must_use]
+pub fn source() -> String {
+    format!("{COMMON}{RETRIEVER}{RANKER}")
+}
+
+/// The names of the kernels in a source.
+pub(super) fn names_in(source: &'static str) -> impl Iterator<Item = &'static str> {
     const HEAD: &str = "extern \"C\" __global__ void ";
-    SOURCE.split(HEAD).skip(1).filter_map(|text| text.split('(').next())
+    source.split(HEAD).skip(1).filter_map(|text| text.split('(').next())
+}
+
+/// The names of the kernels of the retriever.
+pub(super) fn of_retriever() -> impl Iterator<Item = &'static str> {
+    names_in(RETRIEVER)
+}
+
+/// The names of the kernels of the ranker.
+pub(super) fn of_ranker() -> impl Iterator<Item = &'static str> {
+    names_in(RANKER)
+}
+
+/// The names of all kernels.
+pub fn kernel_names() -> impl Iterator<Item = &'static str> {
+    of_retriever().chain(of_ranker())
 }
 
 /// Blocks of a launch, and threads of a block.
@@ -113,7 +144,7 @@ pub trait Machine: Send + Sync {
     /// If the device fails.
     fn zero(&self, at: u64, bytes: usize) -> Result<(), Error>;
 
-    /// Start a kernel of [`SOURCE`].
+    /// Start a kernel of [`sources`].
     ///
     /// # Safety
     /// `arguments` point to values of the types that the kernel takes, and what these point to on the device is as long as the kernel
@@ -128,7 +159,7 @@ pub trait Machine: Send + Sync {
         arguments: &mut [*mut c_void],
     ) -> Result<(), Error>;
 
-    /// Take a product by a library that knows the device better than [`SOURCE`] does. Whether there was one; else a kernel takes it.
+    /// Take a product by a library that knows the device better than [`sources`] does. Whether there was one; else a kernel takes it.
     ///
     /// # Safety
     /// The matrices of the product are on the device.

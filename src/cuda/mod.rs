@@ -23,8 +23,8 @@ pub use driver::{Driver, Installed};
 pub use error::{Absent, Error};
 pub use frozen::Frozen;
 pub use kernels::{
-    Attended, BlockScales, Classes, ClassesRoom, Kernels, Matrix, Right, SoftmaxRoom, Spans, Start, Turns,
-    Walk, Walked, Which,
+    Attended, AttentionRoom, BlockScales, Classes, ClassesRoom, Kernels, Matrix, Right, SoftmaxRoom, Spans,
+    Start, Turns, Walk, Walked, Which,
 };
-pub use machine::{Machine, Product, SOURCE, Shape, kernel_names};
+pub use machine::{Machine, Product, Shape, kernel_names, source, sources};
 pub use ops::Ops;

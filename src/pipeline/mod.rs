@@ -86,7 +86,6 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     let folders = options.folders;
     check_folders(&experiments, folders)?;
     let baselines = published(folders.baselines.as_deref())?;
-    let store = Store::new(&folders.runs);
     let jobs = prepare(experiments, &folders.data, options.reporter).into_iter();
     let jobs = jobs.map(|job| job.examined().with_device(options.devices, &options.folders.runs));
     Ok(Sweep::new(options, baselines).run(jobs.collect()))

@@ -343,7 +343,7 @@ pub fn device_bytes(
     } else {
         // The rounded gradient of the residual stream, or of a block of logits.
         let narrow = if e == 4 { 0 } else { e * (rows * d).max(wanted.min(64) * vocab) };
-        let statistics = 4 * rows * heads;
+        let statistics = 2 * 4 * rows * heads;
         e * rows * (3 * f + 2 * q + 2 * kv)
             + 4 * rows * 3 * d
             + 4 * wanted.min(64) * vocab

@@ -13,7 +13,7 @@ pub use numbers::Numbers;
 pub use room::Room;
 
 use super::array::Array;
-use super::kernels::{Kernels, SoftmaxRoom, Spans};
+use super::kernels::{AttentionRoom, Kernels, SoftmaxRoom, Spans};
 use super::machine::Machine;
 
 /// Kernels with the room that they need between calls.
@@ -28,7 +28,7 @@ pub struct DecoderOps<E: Numbers> {
     ids: Array<u32>,
     low: Array<f32>,
     partial: Array<f32>,
-    statistics: Array<f32>,
+    attention: AttentionRoom,
     letters: Array<f32>,
     logits: Array<f32>,
     softmax: SoftmaxRoom,
@@ -47,7 +47,7 @@ impl<E: Numbers> DecoderOps<E> {
             ids: Array::new(machine),
             low: floats(),
             partial: floats(),
-            statistics: floats(),
+            attention: AttentionRoom::new(machine),
             letters: floats(),
             logits: floats(),
             softmax: SoftmaxRoom::new(machine),

@@ -85,9 +85,11 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
     }
 
     fn own_bytes(&self) -> usize {
-        let floats = [&self.low, &self.partial, &self.statistics, &self.letters, &self.logits];
+        let floats = [&self.low, &self.partial, &self.letters, &self.logits];
         let floats = floats.into_iter().chain(&self.wide).map(Array::len).sum::<usize>();
-        floats * size_of::<f32>() + (self.dense.len() + self.narrow.len()) * size_of::<E>()
+        self.attention.bytes()
+            + floats * size_of::<f32>()
+            + (self.dense.len() + self.narrow.len()) * size_of::<E>()
     }
 
     fn set_ids(&mut self, ids: &mut Room<u32>, values: &[u32]) -> Done {
@@ -400,7 +402,7 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
             log_sums: log_sums.all(),
             d_out: d_attended.all(),
         };
-        self.kernels.attention_backward(shape, spans.get(), inputs, to, &mut self.statistics)
+        self.kernels.attention_backward(shape, spans.get(), inputs, to, &mut self.attention)
     }
 
     fn scores(&mut self, head: &Frozen, hidden: &Room<f32>, ids: &[u32]) -> Result<Vec<f32>, Error> {

@@ -13,9 +13,15 @@ struct Work {
     u32 span, from;
 };
 
-// At most 64 rows of keys, and who sees them.
+// At most 64 rows of keys, and who sees them; of rows that many see, this may be one of several parts of a sum.
 struct Tile {
-    u32 row, rows, visit, visits;
+    u32 row, rows, visit, visits, part;
+};
+const u32 WHOLE = 0xffffffffu;
+
+// At most 64 rows of keys whose gradients are sums of parts.
+struct Summed {
+    u32 row, rows, part, parts;
 };
 
 // A span that sees the first `keys` rows of a tile; the first of them has this position in it.
@@ -248,7 +254,7 @@ __device__ inline void queries(Shape shape, const Span *spans, const Work *works
 // The gradients of keys and values: all that see a tile, in the order of the spans, the heads and the queries.
 template <class E>
 __device__ inline void keys(Shape shape, const Span *spans, const Tile *tiles, const Visit *visits, u32 rows, const E *q, const E *k,
-                            const E *v, const E *d_out, const float *facts, E *d_k, E *d_v) {
+                            const E *v, const E *d_out, const float *facts, E *d_k, E *d_v, float *parts) {
     __shared__ Shared shared;
     Tile tile = tiles[blockIdx.x / shape.kv_heads];
     u32 kv_head = blockIdx.x % shape.kv_heads, d = shape.head_dim, group = shape.heads / shape.kv_heads;
@@ -288,8 +294,33 @@ __device__ inline void keys(Shape shape, const Span *spans, const Tile *tiles, c
             }
         }
     }
-    store(key_sums, shape.scale, d_k, kv_stride, tile.row, tile.rows, columns);
-    store(value_sums, 1.0f, d_v, kv_stride, tile.row, tile.rows, columns);
+    if (tile.part == WHOLE) {
+        store(key_sums, shape.scale, d_k, kv_stride, tile.row, tile.rows, columns);
+        store(value_sums, 1.0f, d_v, kv_stride, tile.row, tile.rows, columns);
+    } else {
+        parts += ((u64)tile.part * shape.kv_heads + kv_head) * 2 * 64 * d + from_column;
+        store(key_sums, shape.scale, parts, d, 0, tile.rows, columns);
+        store(value_sums, 1.0f, parts + 64 * d, d, 0, tile.rows, columns);
+    }
+}
+
+// The sums of parts, in their order. `parts` has 64 rows of keys, then of values, for each part and head.
+template <class E>
+__device__ inline void sum(const Summed *summed, u32 kv_heads, u32 d, const float *parts, E *d_k, E *d_v) {
+    Summed tile = summed[blockIdx.x / kv_heads];
+    u32 kv_head = blockIdx.x % kv_heads, size = 64 * d;
+    u64 stride = (u64)kv_heads * 2 * size;
+    const float *from = parts + tile.part * stride + (u64)kv_head * 2 * size;
+    for (u32 at = threadIdx.x; at < tile.rows * d; at += 256) {
+        float key = 0.0f, value = 0.0f;
+        for (u32 part = 0; part < tile.parts; part++) {
+            key += from[part * stride + at];
+            value += from[part * stride + size + at];
+        }
+        u64 to = ((u64)(tile.row + at / d) * kv_heads + kv_head) * d + at % d;
+        d_k[to] = element<E>(key);
+        d_v[to] = element<E>(value);
+    }
 }
 
 // --- On tensor cores: bf16, head_dim a multiple of 8 up to D, zeros behind it. Four warps have 16 rows each of a block of 64. Probabilities and
@@ -363,19 +394,26 @@ __device__ inline void gather(float (&sums)[D / 8][4], const float (&weights)[N]
     }
 }
 
+__device__ inline void store_two(float *to, float x, float y) {
+    *(matmul::Two *)to = matmul::Two{{x, y}};
+}
+__device__ inline void store_two(Bf16 *to, float x, float y) {
+    *(u32 *)to = pack_bf16(x, y);
+}
+
 // The warp's 16 of `rows` rows, times a factor each for the upper and the lower eight.
-template <u32 D>
-__device__ inline void store(const float (&sums)[D / 8][4], float upper, float lower, Bf16 *data, u64 stride, u32 row, u32 rows, u32 d) {
+template <u32 D, class E>
+__device__ inline void store(const float (&sums)[D / 8][4], float upper, float lower, E *data, u64 stride, u32 row, u32 rows, u32 d) {
     u32 lane = threadIdx.x % 32, place = threadIdx.x / 32 * 16 + lane / 4;
 #pragma unroll
     for (u32 half = 0; half < 2; half++) {
         float factor = half ? lower : upper;
         u32 at = place + half * 8;
         if (at >= rows) continue;
-        Bf16 *to = data + (row + at) * stride + lane % 4 * 2;
+        E *to = data + (row + at) * stride + lane % 4 * 2;
 #pragma unroll
         for (u32 j = 0; j < D / 8; j++)
-            if (j * 8 < d) *(u32 *)(to + j * 8) = pack_bf16(sums[j][2 * half] * factor, sums[j][2 * half + 1] * factor);
+            if (j * 8 < d) store_two(to + j * 8, sums[j][2 * half] * factor, sums[j][2 * half + 1] * factor);
     }
 }
 
@@ -552,7 +590,8 @@ __device__ inline void tensor_queries(Shape shape, const Span *spans, const Work
 
 template <u32 D>
 __device__ inline void tensor_keys(Shape shape, const Span *spans, const Tile *tiles, const Visit *visits, u32 rows, const Bf16 *q,
-                                   const Bf16 *k, const Bf16 *v, const Bf16 *d_out, const float *facts, Bf16 *d_k, Bf16 *d_v) {
+                                   const Bf16 *k, const Bf16 *v, const Bf16 *d_out, const float *facts, Bf16 *d_k, Bf16 *d_v,
+                                   float *parts) {
     alignas(16) __shared__ Bf16 keys[64 * D];
     alignas(16) __shared__ Bf16 values[64 * D];
     alignas(16) __shared__ Bf16 queries[32 * D];
@@ -615,8 +654,14 @@ __device__ inline void tensor_keys(Shape shape, const Span *spans, const Tile *t
         }
     }
     wait_group<0>();
-    store<D>(key_sums, shape.scale, shape.scale, d_k, kv_stride, tile.row, tile.rows, d);
-    store<D>(value_sums, 1.0f, 1.0f, d_v, kv_stride, tile.row, tile.rows, d);
+    if (tile.part == WHOLE) {
+        store<D>(key_sums, shape.scale, shape.scale, d_k, kv_stride, tile.row, tile.rows, d);
+        store<D>(value_sums, 1.0f, 1.0f, d_v, kv_stride, tile.row, tile.rows, d);
+    } else {
+        parts += ((u64)tile.part * shape.kv_heads + kv_head) * 2 * 64 * d;
+        store<D>(key_sums, shape.scale, shape.scale, parts, d, 0, tile.rows, d);
+        store<D>(value_sums, 1.0f, 1.0f, parts + 64 * d, d, 0, tile.rows, d);
+    }
 }
 
 }  // namespace attention
@@ -649,13 +694,21 @@ extern "C" __global__ void attention_queries_bf16(attention::Shape shape, const 
 }
 extern "C" __global__ void attention_keys_f32(attention::Shape shape, const attention::Span *spans, const attention::Tile *tiles,
                                               const attention::Visit *visits, u32 rows, const float *q, const float *k, const float *v,
-                                              const float *d_out, const float *facts, float *d_k, float *d_v) {
-    attention::keys(shape, spans, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v);
+                                              const float *d_out, const float *facts, float *d_k, float *d_v, float *parts) {
+    attention::keys(shape, spans, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v, parts);
 }
 extern "C" __global__ void attention_keys_bf16(attention::Shape shape, const attention::Span *spans, const attention::Tile *tiles,
                                                const attention::Visit *visits, u32 rows, const Bf16 *q, const Bf16 *k, const Bf16 *v,
-                                               const Bf16 *d_out, const float *facts, Bf16 *d_k, Bf16 *d_v) {
-    attention::keys(shape, spans, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v);
+                                               const Bf16 *d_out, const float *facts, Bf16 *d_k, Bf16 *d_v, float *parts) {
+    attention::keys(shape, spans, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v, parts);
+}
+extern "C" __global__ void attention_sum_f32(const attention::Summed *summed, u32 kv_heads, u32 head_dim, const float *parts, float *d_k,
+                                             float *d_v) {
+    attention::sum(summed, kv_heads, head_dim, parts, d_k, d_v);
+}
+extern "C" __global__ void attention_sum_bf16(const attention::Summed *summed, u32 kv_heads, u32 head_dim, const float *parts, Bf16 *d_k,
+                                              Bf16 *d_v) {
+    attention::sum(summed, kv_heads, head_dim, parts, d_k, d_v);
 }
 
 // On tensor cores: head_dim up to 64, and up to 128.
@@ -670,8 +723,8 @@ extern "C" __global__ void attention_queries_64(attention::Shape shape, const at
 }
 extern "C" __global__ void attention_keys_64(attention::Shape shape, const attention::Span *spans, const attention::Tile *tiles,
                                               const attention::Visit *visits, u32 rows, const Bf16 *q, const Bf16 *k, const Bf16 *v,
-                                              const Bf16 *d_out, const float *facts, Bf16 *d_k, Bf16 *d_v) {
-    attention::tensor_keys<64>(shape, spans, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v);
+                                              const Bf16 *d_out, const float *facts, Bf16 *d_k, Bf16 *d_v, float *parts) {
+    attention::tensor_keys<64>(shape, spans, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v, parts);
 }
 extern "C" __global__ void attention_forward_128(attention::Shape shape, const attention::Span *spans, const attention::Work *works,
                                                  const Bf16 *q, const Bf16 *k, const Bf16 *v, Bf16 *out, float *log_sums) {
@@ -684,6 +737,6 @@ extern "C" __global__ void attention_queries_128(attention::Shape shape, const a
 }
 extern "C" __global__ void attention_keys_128(attention::Shape shape, const attention::Span *spans, const attention::Tile *tiles,
                                               const attention::Visit *visits, u32 rows, const Bf16 *q, const Bf16 *k, const Bf16 *v,
-                                              const Bf16 *d_out, const float *facts, Bf16 *d_k, Bf16 *d_v) {
-    attention::tensor_keys<128>(shape, spans, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v);
+                                              const Bf16 *d_out, const float *facts, Bf16 *d_k, Bf16 *d_v, float *parts) {
+    attention::tensor_keys<128>(shape, spans, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v, parts);
 }

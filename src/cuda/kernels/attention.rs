@@ -14,6 +14,12 @@ use crate::nn::attention::{Shape, Span, check_shape, check_spans};
 const BLOCK: usize = 64;
 /// Columns of a result that a block has on plain cores.
 const COLUMNS: usize = 128;
+/// Queries that one block goes through for the gradient of keys; where more see them, several blocks share the work.
+const QUERIES: usize = 1024;
+/// About as many blocks share, at most: each has its own sums in memory.
+const PARTS: usize = 128;
+/// The part of a tile that has but one.
+const WHOLE: u32 = u32::MAX;
 
 /// The spans of a batch on a device, and what work they are. All layers of a model use the same.
 pub struct Spans {
@@ -21,8 +27,12 @@ pub struct Spans {
     spans: Array<u32>,
     /// (span, first query in it): at most 64 queries each, those that see most first.
     works: Array<u32>,
-    /// (first row, rows, first visit, visits): at most 64 rows of keys each, those that are seen most first. Every row is in one.
+    /// (first row, rows, first visit, visits, part): at most 64 rows of keys each, those that are seen most first. Every row is in one, or
+    /// in several that are parts of a sum.
     tiles: Array<u32>,
+    /// (first row, rows, first part, parts): tiles that are sums of parts.
+    summed: Array<u32>,
+    parts: usize,
     /// (span, position of the first row in it, rows that it sees), in the order of the spans.
     visits: Array<u32>,
     rows: usize,
@@ -34,7 +44,16 @@ impl Spans {
     #[must_use]
     pub fn new(machine: &Arc<dyn Machine>) -> Self {
         let array = || Array::new(machine);
-        Self { spans: array(), works: array(), tiles: array(), visits: array(), rows: 0, key_rows: 0 }
+        Self {
+            spans: array(),
+            works: array(),
+            tiles: array(),
+            summed: array(),
+            parts: 0,
+            visits: array(),
+            rows: 0,
+            key_rows: 0,
+        }
     }
 
     /// Those of a batch with so many rows of queries and of keys.
@@ -53,8 +72,10 @@ impl Spans {
         });
         self.spans.set(&numbers.map(|number| number as u32).collect::<Vec<_>>())?;
         self.works.set(&works(spans))?;
-        let (tiles, visits) = tiles(spans, key_rows);
+        let Tiles { tiles, summed, parts, visits } = tiles(spans, key_rows);
+        self.parts = parts;
         self.tiles.set(&tiles)?;
+        self.summed.set(&summed)?;
         self.visits.set(&visits)
     }
 }
@@ -70,35 +91,70 @@ fn works(spans: &[Span]) -> Vec<u32> {
     works.into_iter().flat_map(|(_, work)| work).collect()
 }
 
-fn tiles(spans: &[Span], key_rows: usize) -> (Vec<u32>, Vec<u32>) {
-    let (mut tiles, mut visits) = (Vec::new(), Vec::new());
-    let mut part = |from: usize, to: usize, owner: Option<usize>| {
+/// Lists of [`Spans`].
+struct Tiles {
+    tiles: Vec<u32>,
+    summed: Vec<u32>,
+    parts: usize,
+    visits: Vec<u32>,
+}
+
+fn tiles(spans: &[Span], key_rows: usize) -> Tiles {
+    // (first row, rows, its visits with how many queries each has)
+    let mut all: Vec<(usize, usize, Vec<([u32; 3], usize)>)> = Vec::new();
+    let mut cover = |from: usize, to: usize, owner: Option<usize>| {
         for row in (from..to).step_by(BLOCK) {
-            let (rows, first_visit, mut queries) = (BLOCK.min(to - row), visits.len() / 3, 0);
-            for (index, span) in spans.iter().enumerate() {
+            let rows = BLOCK.min(to - row);
+            let visit = |(index, span): (usize, &Span)| {
                 let (position, seen) = if owner == Some(index) {
                     (span.prefix + row - span.keys.start, rows)
                 } else if row < span.prefix {
                     (row, rows.min(span.prefix - row))
                 } else {
-                    continue;
+                    return None;
                 };
-                visits.extend([index as u32, position as u32, seen as u32]);
-                queries += span.positions() - position.max(span.first());
-            }
-            let count = visits.len() / 3 - first_visit;
-            tiles.push((queries, [row as u32, rows as u32, first_visit as u32, count as u32]));
+                let queries = span.positions() - position.max(span.first());
+                Some(([index as u32, position as u32, seen as u32], queries))
+            };
+            all.push((row, rows, spans.iter().enumerate().filter_map(visit).collect()));
         }
     };
     let mut end = 0;
     for (index, span) in spans.iter().enumerate() {
-        part(end, span.keys.start, None);
-        part(span.keys.start, span.keys.end, Some(index));
+        cover(end, span.keys.start, None);
+        cover(span.keys.start, span.keys.end, Some(index));
         end = span.keys.end;
     }
-    part(end, key_rows, None);
+    cover(end, key_rows, None);
+
+    let shared = all.iter().filter(|(.., seen)| seen.len() > 1).flat_map(|(.., seen)| seen);
+    let most = (shared.map(|(_, queries)| queries).sum::<usize>() / PARTS).max(QUERIES);
+    let (mut tiles, mut summed, mut parts, mut visits) = (Vec::new(), Vec::new(), 0, Vec::new());
+    for (row, rows, seen) in all {
+        // Runs of visits of at most so many queries, if no visit has more.
+        let mut runs = vec![(visits.len() / 3, 0, 0)];
+        for (visit, queries) in seen {
+            let last = runs.len() - 1;
+            if runs[last].1 > 0 && runs[last].2 + queries > most {
+                runs.push((visits.len() / 3, 1, queries));
+            } else {
+                runs[last].1 += 1;
+                runs[last].2 += queries;
+            }
+            visits.extend(visit);
+        }
+        if runs.len() > 1 {
+            summed.extend([row as u32, rows as u32, parts as u32, runs.len() as u32]);
+        }
+        let several = runs.len() > 1;
+        for (first, count, queries) in runs {
+            let part = if several { parts as u32 } else { WHOLE };
+            parts += usize::from(several);
+            tiles.push((queries, [row as u32, rows as u32, first as u32, count, part]));
+        }
+    }
     tiles.sort_by_key(|(queries, _)| Reverse(*queries));
-    (tiles.into_iter().flat_map(|(_, tile)| tile).collect(), visits)
+    Tiles { tiles: tiles.into_iter().flat_map(|(_, tile)| tile).collect(), summed, parts, visits }
 }
 
 /// A [`Shape`] as kernels take it.
@@ -164,6 +220,26 @@ impl Cores {
     }
 }
 
+/// What the backward pass has in memory while it works. Calls may use the same.
+pub struct AttentionRoom {
+    statistics: Array<f32>,
+    parts: Array<f32>,
+}
+
+impl AttentionRoom {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(machine: &Arc<dyn Machine>) -> Self {
+        Self { statistics: Array::new(machine), parts: Array::new(machine) }
+    }
+
+    /// Bytes of it.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        (self.statistics.len() + self.parts.len()) * size_of::<f32>()
+    }
+}
+
 /// What a forward pass of attention took and made, and the gradient of the latter.
 /// `# Shapes: q, out, d_out (rows, heads * head_dim); k, v (key_rows, kv_heads * head_dim); log_sums (rows, heads)`
 #[derive(Clone, Copy)]
@@ -216,7 +292,7 @@ impl Kernels {
     }
 
     /// What [`nn::attention::backward`](crate::nn::attention::backward) computes, near to its numbers: the gradients of queries, keys and
-    /// values. Rows of keys that no span has become 0; rows of queries that no span has are left as they are. `statistics` is room.
+    /// values. Rows of keys that no span has become 0; rows of queries that no span has are left as they are.
     ///
     /// # Errors
     /// As all functions here.
@@ -226,7 +302,7 @@ impl Kernels {
         spans: &Spans,
         inputs: Attended<'_, T>,
         (d_q, d_k, d_v): (SliceMut<'_, T>, SliceMut<'_, T>, SliceMut<'_, T>),
-        statistics: &mut Array<f32>,
+        room: &mut AttentionRoom,
     ) -> Result<(), Error> {
         let Attended { q, k, v, out, log_sums, d_out } = inputs;
         let (q_len, k_len) = check(shape, spans);
@@ -235,8 +311,9 @@ impl Kernels {
         assert!(d_q.len() == q_len && d_k.len() == k_len && d_v.len() == k_len, "gradients");
         assert_eq!(log_sums.len(), spans.rows * shape.heads, "logarithms of sums");
         let (rows, heads, d) = (spans.rows as u32, shape.heads, shape.head_dim);
-        statistics.reset(2 * spans.rows * heads)?;
-        let facts = statistics.all().at();
+        room.statistics.reset(2 * spans.rows * heads)?;
+        room.parts.reset(spans.parts * shape.kv_heads * 2 * BLOCK * d)?;
+        let (facts, parts) = (room.statistics.all().at(), room.parts.all().at());
         let kernel = T::kernel(["attention_statistics_f32", "attention_statistics_bf16"]);
         let arguments = arguments![rows, heads as u32, d as u32, out.at(), d_out.at(), log_sums.at(), facts];
         self.launch(kernel, Launch::blocks((spans.rows * heads).div_ceil(8), 1, 1), arguments)?;
@@ -257,8 +334,12 @@ impl Kernels {
             ["attention_keys_f32", "attention_keys_bf16"],
             ["attention_keys_64", "attention_keys_128"],
         );
-        let arguments = arguments![raw, list, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v];
-        self.launch(kernel, cores.launch(spans.tiles.len() / 4, shape.kv_heads, d), arguments)
+        let arguments = arguments![raw, list, tiles, visits, rows, q, k, v, d_out, facts, d_k, d_v, parts];
+        self.launch(kernel, cores.launch(spans.tiles.len() / 5, shape.kv_heads, d), arguments)?;
+        let kernel = T::kernel(["attention_sum_f32", "attention_sum_bf16"]);
+        let summed = spans.summed.all().at();
+        let launch = Launch::blocks(spans.summed.len() / 4 * shape.kv_heads, 1, 1);
+        self.launch(kernel, launch, arguments![summed, shape.kv_heads as u32, d as u32, parts, d_k, d_v])
     }
 }
 

@@ -40,6 +40,12 @@ __device__ inline Bf16 element<Bf16>(float x) {
     return Bf16{(unsigned short)(x != x ? bits >> 16 | 0x40u : even)};
 }
 
+// What the sums of a product start from.
+#define START_ZERO 0u
+#define START_SUM 1u
+#define START_COLUMNS 2u
+#define START_ROWS 3u
+
 // The mask of a dropout layer: src/nn/dropout.rs.
 struct Dropout {
     u64 key;

@@ -20,7 +20,7 @@ use super::Error;
 use super::machine::{Machine, Shape};
 use crate::nn::dropout::Dropout;
 
-pub use attention::{Attended, Spans};
+pub use attention::{Attended, AttentionRoom, Spans};
 pub use catalogue::{Walk, Walked};
 pub use cross_entropy::{Classes, ClassesRoom};
 pub use layers::{SoftmaxRoom, Turns};

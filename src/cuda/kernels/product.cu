@@ -1,11 +1,5 @@
 // Matrix products in f32. Each element is one chain of fused multiply-adds in the order of p, as in src/nn/gemm.rs.
 
-// What the sums start from.
-#define START_ZERO 0u
-#define START_SUM 1u
-#define START_COLUMNS 2u
-#define START_ROWS 3u
-
 // A matrix of any strides: element (i, j) is data[i * row + j * column].
 struct Matrix {
     const float *data;

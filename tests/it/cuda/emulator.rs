@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::process::Command;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use bench::cuda::{Error, Machine, SOURCE, Shape, kernel_names};
+use bench::cuda::{Error, Machine, Shape, kernel_names, source};
 use libloading::Library;
 
 type Emulate = unsafe extern "C" fn(*const c_char, *const u32, *const u32, *mut *mut c_void) -> c_int;
@@ -17,7 +17,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 fn build() -> Option<(Library, tempfile::TempDir)> {
     let folder = tempfile::tempdir().unwrap();
-    let mut text = format!("{}\n{SOURCE}\n", include_str!("emulator.h"));
+    let mut text = format!("{}\n{}\n", include_str!("emulator.h"), source());
     text.push_str("extern \"C\" int emulate(const char *name, const unsigned *grid, const unsigned *block, void **arguments) {\n");
     for name in kernel_names() {
         text.push_str(&format!(

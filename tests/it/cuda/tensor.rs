@@ -1,6 +1,6 @@
 //! Products and attention of a decoder: sums are in another order than the CPU's, so results are near to its, not the same.
 
-use bench::cuda::{Activation, Array, Attended, Gemm, Product, Right, Spans, Start};
+use bench::cuda::{Activation, Array, Attended, AttentionRoom, Gemm, Product, Right, Spans, Start};
 use bench::nn::attention::{self, Shape, Span};
 use bench::nn::gemm::{self, Left};
 use half::bf16;
@@ -300,7 +300,9 @@ fn attend<T: Number>(case: &mut Case, shape: Shape, spans: &[Span], rows: usize,
         d_out: on_d_out.all(),
     };
     let gradients = (on_d_q.all_mut(), on_d_k.all_mut(), on_d_v.all_mut());
-    case.kernels.attention_backward(shape, &list, inputs, gradients, &mut Array::new(&case.machine)).unwrap();
+    case.kernels
+        .attention_backward(shape, &list, inputs, gradients, &mut AttentionRoom::new(&case.machine))
+        .unwrap();
 
     let [of_out, of_d_q, of_d_k, of_d_v] = sizes(shape, spans, &Inputs { q, k, v, d_out });
     let of_logs: Vec<f64> = log_sums.iter().map(|x| f64::from(x.abs()) + 1.0).collect();
@@ -343,6 +345,13 @@ fn last_rows() -> (Vec<Span>, usize, usize) {
     (spans, 12, 196)
 }
 
+/// A beginning that so many queries share that the gradients of its keys are sums of parts.
+fn shared() -> (Vec<Span>, usize, usize) {
+    let mut spans = vec![span(0..80, 0..80, 0)];
+    spans.extend((0..3).map(|i| 80 + 500 * i..580 + 500 * i).map(|rows| span(rows.clone(), rows, 80)));
+    (spans, 1580, 1580)
+}
+
 fn windowed(heads: usize, kv_heads: usize, head_dim: usize, window: usize) -> Shape {
     Shape { window: Some(window), ..Shape::new(heads, kv_heads, head_dim) }
 }
@@ -358,6 +367,8 @@ fn attention_in_f32_is_near_to_that_of_the_cpu() {
         attend::<f32>(case, windowed(2, 1, 150, 65), &spans, rows, key_rows);
         attend::<f32>(case, windowed(1, 1, 8, 1), &spans, rows, key_rows);
         attend::<f32>(case, Shape::new(1, 1, 8), &[], 2, 3);
+        let (spans, rows, key_rows) = shared();
+        attend::<f32>(case, windowed(1, 1, 8, 100), &spans, rows, key_rows);
     });
 }
 
@@ -371,6 +382,8 @@ fn attention_in_bf16_is_near_to_that_of_the_cpu_but_for_rounded_probabilities() 
         attend::<bf16>(case, Shape::new(3, 1, 64), &spans, rows, key_rows);
         attend::<bf16>(case, windowed(2, 2, 48, 65), &spans, rows, key_rows);
         attend::<bf16>(case, windowed(1, 1, 64, 1), &spans, rows, key_rows);
+        let (spans, rows, key_rows) = shared();
+        attend::<bf16>(case, windowed(1, 1, 32, 100), &spans, rows, key_rows);
     });
 }
 

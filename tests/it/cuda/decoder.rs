@@ -1,9 +1,21 @@
-//! A language model on a device gives what it gives on the processor.
+//! A language model on a device gives what it gives on the processor, in whatever memory there is.
 
-use bench::rank::engine::check::{self, Case, OF_BF16, OF_F32};
+use std::sync::Arc;
+
+use bench::backbone::decoder::{Batch, Keep, Step, Transformer, Workspace, device_bytes};
+use bench::backbone::{Adapter, AdapterSpec, ModelConfig, Weights};
+use bench::cuda::{Array, DecoderOps, Machine, Numbers};
+use bench::experiment::LoraTarget;
+use bench::nn::quant::Storage;
+use bench::rank::engine::check::{Case, OF_BF16, OF_F32};
+use bench::rank::engine::{Device, Upload};
+use bench::rank::{Backbone, Model, Tunable};
+use bench::seed::Seed;
 use half::bf16;
 
+use super::driver::{Emulated, MEMORY, Trouble};
 use super::machines;
+use crate::rank::tiny;
 
 #[test]
 fn a_decoder_on_a_device_scores_and_learns_as_on_the_processor() {
@@ -18,6 +30,118 @@ fn a_decoder_on_a_device_scores_and_learns_as_on_the_processor() {
                 assert!(by > 0.0 && by < OF_BF16, "{what} of {name}: {by}");
             }
         }
-        assert_eq!(check::check(&machine), Ok(()));
+    }
+}
+
+fn model<E: Numbers>(machine: &Arc<dyn Machine>) -> Transformer<DecoderOps<E>> {
+    let weights = Weights::random(&tiny::config(), Storage::Nf4 { double: true }, Seed::new(3));
+    Transformer::new(Upload::new(machine).all(weights).unwrap())
+}
+
+/// Four prompts of 12 to 19 tokens, with the two that are taught.
+fn prompts() -> Vec<Vec<u32>> {
+    let prompt = |n: u32| (0..12 + 2 * n).map(|at| (n * 31 + at * 17) % 250).collect();
+    (0..4).map(prompt).collect()
+}
+
+/// Loss, gradient and scores of a model with an adapter whose B is not zero.
+fn outcome(machine: &Arc<dyn Machine>, lines: &str) -> (f64, Vec<f32>, Vec<f32>) {
+    let model = model::<f32>(machine);
+    let spec = tiny::spec(lines);
+    let mut backbone = Backbone::on(Box::new(Device::new(&model, machine))).with_adapter(&spec, Seed::new(1));
+    for (at, weight) in backbone.weights().iter_mut().enumerate() {
+        *weight += 0.02 * (at as f32).sin();
+    }
+    let prompts = prompts();
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let mut gradient = vec![0.0; backbone.weights().len()];
+    let loss = backbone.learn(&prompts, 8, 77, &mut gradient).unwrap();
+    let scores = backbone.scores(&prompts, &[65, 66, 67]).unwrap();
+    (loss, gradient, scores)
+}
+
+#[test]
+fn a_step_that_does_not_fit_goes_in_halves_with_the_same_masks_and_the_same_sum() {
+    let Some((driver, seen)) = Emulated::start(Trouble::default()) else { return };
+    // Without checkpointing nothing is asked before, so memory ends in the middle of a step.
+    let lines = "lora_r = 3\nlora_dropout = 0.2\ngradient_checkpointing = \"never\"";
+    let whole = outcome(&driver.open(0).unwrap(), lines);
+    let (launches, most) =
+        (seen.launches.load(std::sync::atomic::Ordering::SeqCst), seen.used.lock().unwrap().1);
+    // All of the weights and half of the rest.
+    let trouble = Trouble { taken: MEMORY - most * 3 / 5, ..Trouble::default() };
+    let (driver, seen) = Emulated::start(trouble).unwrap();
+    let halves = outcome(&driver.open(0).unwrap(), lines);
+    assert!(seen.launches.load(std::sync::atomic::Ordering::SeqCst) > launches, "it was tried and cut");
+    assert!(seen.used.lock().unwrap().1 <= most * 3 / 5);
+    assert!((whole.0 - halves.0).abs() < 1e-6 * whole.0, "{} {}", whole.0, halves.0);
+    let largest = whole.1.iter().fold(0f32, |most, x| most.max(x.abs()));
+    for (at, (x, y)) in whole.1.iter().zip(&halves.1).enumerate() {
+        assert!((x - y).abs() < 1e-5 * largest, "gradient {at}: {x} {y}");
+    }
+    for (x, y) in whole.2.iter().zip(&halves.2) {
+        assert!((x - y).abs() < 1e-5, "{x} {y}");
+    }
+}
+
+#[test]
+fn one_prompt_that_does_not_fit_is_an_error_with_numbers() {
+    let Some((driver, _)) = Emulated::start(Trouble::default()) else { return };
+    let machine = driver.open(0).unwrap();
+    let model = model::<f32>(&machine);
+    drop(driver);
+    let trouble = Trouble { taken: MEMORY - (1 << 10), ..Trouble::default() };
+    let (driver, _) = Emulated::start(trouble).unwrap();
+    let small = driver.open(0).unwrap();
+    let mut backbone = Backbone::on(Box::new(Device::new(&model, &small)));
+    let prompts = prompts();
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let error = backbone.scores(&prompts, &[65, 66]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("cuda:0 (Emulator 1): 1 MiB of memory are needed, and 0 of 1024 MiB are free; "),
+        "{error}"
+    );
+}
+
+fn held<E: Numbers>(machine: &Arc<dyn Machine>, config: &ModelConfig, keep: Option<Keep>) -> (usize, u64) {
+    let weights = Weights::random(config, Storage::Nf4 { double: true }, Seed::new(3));
+    let model: Transformer<DecoderOps<E>> = Transformer::new(Upload::new(machine).all(weights).unwrap());
+    let mut workspace = Workspace::new(DecoderOps::new(machine));
+    let spec =
+        AdapterSpec { r: 2, alpha: 4.0, dropout: 0.1, targets: vec![LoraTarget::QProj, LoraTarget::VProj] };
+    let adapter = Adapter::new(config, &spec, Seed::new(1));
+    let weights = Array::of(machine, &adapter.weights).unwrap();
+    let prompts = prompts();
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let batch = Batch::apart(&prompts, 2);
+    let (rows, wanted) = (batch.rows(), batch.wanted().len());
+    match keep {
+        None => {
+            model.letter_scores(&batch, &[1, 2], None, &mut workspace).unwrap();
+        }
+        Some(keep) => {
+            let mut gradients = Array::of(machine, &vec![0.0; adapter.weights.len()]).unwrap();
+            let step = Step { dropout: Some(1), first_row: 0, labels: wanted, keep };
+            let view = adapter.view(weights.all());
+            let labels = vec![1; wanted];
+            model.loss_and_gradients(&batch, &labels, view, step, &mut gradients, &mut workspace).unwrap();
+        }
+    }
+    (workspace.bytes(), device_bytes(config, (rows, wanted), keep, size_of::<E>()))
+}
+
+#[test]
+fn what_a_step_will_need_of_a_device_is_known_before() {
+    // Enough layers for what is kept of them to count.
+    let config = ModelConfig { layers: 5, vocab: 300, tied: false, ..tiny::config() };
+    let Some(machine) = super::emulator::Emulator::start() else { return };
+    for keep in [None, Some(Keep::Inputs), Some(Keep::States(2)), Some(Keep::Everything)] {
+        for (name, (found, expected)) in
+            [("f32", held::<f32>(&machine, &config, keep)), ("bf16", held::<bf16>(&machine, &config, keep))]
+        {
+            let ratio = found as f64 / expected as f64;
+            println!("{name}, {keep:?}: {found} bytes, {expected} expected ({ratio:.3})");
+            assert!((0.9..=1.02).contains(&ratio), "{name}, {keep:?}: {found} bytes, {expected} expected");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod kernels;
 mod layers;
 mod lora;
 mod quant;
+mod ranking;
 mod running;
 mod tensor;
 mod training;

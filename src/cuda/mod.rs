@@ -1,7 +1,8 @@
 //! Kernels for NVIDIA devices, and what runs them.
 //!
 //! Every kernel takes its sums in the order of its CPU twin in [`nn`](crate::nn) and contracts nothing, so both give the same bits: one
-//! seed gives the same candidates on a CPU and on a device. `kernels/` has their code in CUDA C++.
+//! seed gives the same candidates on a CPU and on a device. `kernels/` has their code in CUDA C++. Products of bf16 matrices and attention
+//! are near to their twins only: tensor cores have an order of their own.
 
 mod array;
 mod cublas;

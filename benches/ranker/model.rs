@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use bench::backbone::{
-    Adapter, AdapterSpec, Architecture, Batch, Decoder, FullModel, Keep, ModelConfig, RopeConfig,
+    Adapter, AdapterSpec, Architecture, Batch, Decoder, FullModel, Keep, Masks, ModelConfig, RopeConfig,
     RopeScaling, Step, Weights, Workspace,
 };
 use bench::experiment::LoraTarget;
@@ -205,7 +205,7 @@ pub fn report() {
             let labels = [310, 2, 311, 2];
             let flops = training_flops(&config, &batch);
             let runs = time(repeats, flops, || {
-                let step = Step { dropout: Some(7), first_row: 0, labels: 4, keep };
+                let step = Step { dropout: Some(Masks::new(7)), labels: 4, keep };
                 let loss = decoder.loss_and_gradients(
                     &batch,
                     &labels,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use bench::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep, Step, Weights, Workspace};
+use bench::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep, Masks, Step, Weights, Workspace};
 use bench::experiment::LoraTarget;
 use bench::nn::adamw::{self, AdamW};
 use bench::nn::matmul::Precision;
@@ -152,7 +152,7 @@ fn training(decoder: &Decoder, workspace: &mut Workspace, repeats: usize) -> (f6
     let seconds = median(repeats, || {
         gradients.fill(0.0);
         taken += 1;
-        let step = Step { dropout: Some(u64::from(taken)), first_row: 0, labels: 4, keep: Keep::Everything };
+        let step = Step { dropout: Some(Masks::new(u64::from(taken))), labels: 4, keep: Keep::Everything };
         black_box(decoder.loss_and_gradients(&batch, &labels, &adapter, step, &mut gradients, workspace));
         let factor = adamw::clip_factor(adamw::norm(&gradients), 1.0);
         let state = adamw::State { weights: &mut adapter.weights, first: &mut first, second: &mut second };

@@ -3,6 +3,7 @@
 use rand::RngExt;
 
 use super::ModelConfig;
+use super::decoder::Masks;
 use super::decoder::view::{Low, site};
 use crate::experiment::LoraTarget;
 use crate::nn::dropout::Dropout;
@@ -157,22 +158,19 @@ impl<O: DecoderOps> Clone for AdapterView<'_, O> {
 impl<O: DecoderOps> Copy for AdapterView<'_, O> {}
 
 impl<'a, O: DecoderOps> AdapterView<'a, O> {
-    /// The adapter of one projection; `masks` are the key of a training step's masks and the first row of them.
-    pub(super) fn low(
-        self,
-        layer: usize,
-        target: LoraTarget,
-        masks: Option<(u64, usize)>,
-    ) -> Option<Low<'a, O>> {
-        let Adapter { spec, plan, .. } = self.adapter;
+    /// The adapter of one projection.
+    pub(super) fn low(self, layer: usize, target: LoraTarget, masks: Option<Masks>) -> Option<Low<'a, O>> {
+        let Adapter { spec, plan, layers, .. } = self.adapter;
         let at = spec.targets.iter().position(|found| *found == target)?;
         let at = 2 * (layer * spec.targets.len() + at);
         let (a, b) = (plan.slots[at].range(), plan.slots[at + 1].range());
         let mask = match masks {
-            Some((key, first_row)) if spec.dropout > 0.0 => {
-                let inputs = plan.slots[at].shape[1];
+            Some(Masks { key, before }) if spec.dropout > 0.0 => {
+                let has_all_rows =
+                    layer + 1 < *layers || matches!(target, LoraTarget::KProj | LoraTarget::VProj);
+                let rows = if has_all_rows { before.0 } else { before.1 };
                 let mask = Dropout::new(key, (layer * TARGETS.len() + site(target)) as u64, spec.dropout);
-                mask.behind(first_row * inputs)
+                mask.behind(rows * plan.slots[at].shape[1])
             }
             _ => Dropout::off(),
         };

@@ -14,7 +14,7 @@ pub mod weights;
 
 pub use adapter::{Adapter, AdapterSpec};
 pub use config::{Architecture, ModelConfig, RopeConfig, RopeScaling};
-pub use decoder::{Batch, BatchError, Decoder, FullModel, Keep, Step, Workspace};
+pub use decoder::{Batch, BatchError, Decoder, FullModel, Keep, Masks, Step, Workspace};
 pub use error::Error;
 pub use files::Folder;
 pub use hub::{Hub, Outline, Presence, Source, Token, fetch, find, outline, present};

@@ -80,6 +80,12 @@ impl<T: Element> Array<T> {
         self.len == 0
     }
 
+    /// Bytes of memory that it holds, which may be more than those of its numbers.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.room * size_of::<T>()
+    }
+
     /// Make it `len` long, with whatever is in it.
     ///
     /// # Errors

@@ -93,6 +93,20 @@ impl Facts {
         Some(2.0 * cores * f64::from(multiprocessors) * clock)
     }
 
+    /// Multiplications and additions a second that its tensor cores can do in bf16 with sums in f32, by its data sheet.
+    #[must_use]
+    pub fn bf16_rate(&self) -> Option<f64> {
+        let (multiprocessors, clock) = self.cores?;
+        // Of a multiprocessor and cycle: A100, H100 and B200 as published; what is for desktops has a quarter of an A100's or a bit more.
+        let each = match self.capability {
+            (8, 0) => 2048.0,
+            (9, _) => 4096.0,
+            (10 | 11, _) => 8192.0,
+            _ => 512.0,
+        };
+        Some(each * f64::from(multiprocessors) * clock)
+    }
+
     /// Which driver it has, such as `driver for CUDA 13.0`.
     #[must_use]
     pub fn driver(&self) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Every kernel of the retriever takes its sums in the order of its CPU twin in [`nn`](crate::nn) and contracts nothing, so both give the
 //! same bits: one seed gives the same candidates on a CPU and on a device. Of the decoder's kernels some do and some have an order of their
-//! own, always the same one. `kernels/` has their code in CUDA C++.
+//! own, always the same one; tensor cores have theirs. `kernels/` has their code in CUDA C++.
 
 mod array;
 mod cublas;

@@ -45,7 +45,7 @@ pub use devices::{Computing, Devices, Place, Purpose, is_news};
 pub use error::Error;
 pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
 pub use imported::{Import, Kept, import};
-pub use job::{Job, Need, State, device_bytes, ranking_key, retrieval_key};
+pub use job::{Job, Need, State, device_bytes, ranker_bytes, ranking_key, retrieval_key};
 pub use outcome::{Ending, Outcome, Summary};
 pub use paper::{Part, Summarize, part, summarize};
 pub use plan::{Fate, Planned, plan};

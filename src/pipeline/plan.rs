@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use super::estimate::{Cost, estimate, matrix_speed};
 use super::preflight::check_reach;
 use super::prepare::prepare;
-use super::ranking_cost::{pretraining_cost, ranking_cost};
+use super::ranking_cost::{device_speed, pretraining_cost, ranking_cost};
 use super::record::setting_records;
 use super::seeds::expected;
 use super::why::{Miss, Shelf, Wanted};
 use super::{
-    Devices, Error, Folders, Job, Located, Need, Place, Prepared, State, device_bytes, ranking_key,
-    retrieval_key,
+    Devices, Error, Folders, Job, Located, Need, Place, Prepared, State, device_bytes, ranker_bytes,
+    ranking_key, retrieval_key,
 };
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
@@ -79,6 +79,8 @@ pub struct Planned {
     pub caution: Option<String>,
     /// Where the retriever would compute, and the bytes that a device needs for it; `None` where no retriever would be trained.
     pub place: Option<(Place, u64)>,
+    /// The same of the ranker; `None` where nothing would be ranked.
+    pub ranker: Option<(Place, u64)>,
 }
 
 /// Plan a run of the experiments. Only the data are read.
@@ -284,9 +286,20 @@ impl Plan<'_> {
             // One that cannot be used is among the needs.
             Some((self.devices.look(experiment.device, needed).ok()?, needed))
         });
-        let on_device = matches!(place, Some((Place::Device(_), _)));
-        let alike = |cell: &Manifest| cell.machine.device.is_some() == on_device;
-        let retrieved: Vec<Manifest> = retrieved.into_iter().filter(alike).collect();
+        let located = backbone.as_deref().filter(|_| ranks && ready.is_some());
+        let needed = located.and_then(|located| ranker_bytes(&experiment, &located.config));
+        let ranker =
+            needed.and_then(|needed| Some((self.devices.look(experiment.device, needed).ok()?, needed)));
+        let alike = |place: &Option<(Place, u64)>| {
+            let on_device = matches!(place, Some((Place::Device(_), _)));
+            move |cell: &Manifest| cell.machine.device.is_some() == on_device
+        };
+        let retrieved: Vec<Manifest> = retrieved.into_iter().filter(alike(&place)).collect();
+        let ranked: Vec<Manifest> = ranked.into_iter().filter(alike(&ranker)).collect();
+        let on_device = match (&ranker, &experiment.backbone) {
+            (Some((Place::Device(facts), _)), Some(spec)) => device_speed(facts, spec.compute_type),
+            _ => None,
+        };
         let (mut cost, mut is_measured) = (None, false);
         if let Some(data) = ready.filter(|_| computes) {
             let stages = [
@@ -296,10 +309,13 @@ impl Plan<'_> {
             is_measured = stages.iter().flatten().all(Result::is_ok);
             let costs = stages.into_iter().flatten().map(|stage| {
                 stage.unwrap_or_else(|located| {
-                    let speed = *self.speed.get_or_insert_with(matrix_speed);
+                    let mut speed = || *self.speed.get_or_insert_with(matrix_speed);
                     match located {
-                        Some(located) => ranking_cost(&experiment, &data, &located.config, speed),
-                        None => estimate(&experiment, &data.split, speed),
+                        Some(located) => {
+                            let speed = on_device.unwrap_or_else(speed);
+                            ranking_cost(&experiment, &data, &located.config, speed)
+                        }
+                        None => estimate(&experiment, &data.split, speed()),
                     }
                 })
             });
@@ -338,6 +354,7 @@ impl Plan<'_> {
             measured,
             caution,
             place,
+            ranker,
         }
     }
 }

@@ -3,11 +3,14 @@
 use super::Prepared;
 use super::estimate::Cost;
 use crate::backbone::ModelConfig;
-use crate::experiment::{Experiment, LoraTarget, Quantization, RankerSpec};
+use crate::cuda::Facts;
+use crate::experiment::{ComputeType, Experiment, LoraTarget, Quantization, RankerSpec};
 use crate::rank;
 
 /// Share of the measured matrix speed that a forward pass reaches.
 const EFFICIENCY: f64 = 0.75;
+/// Share of a device's speed by its data sheet that is hoped for, until a cell of the same place was measured.
+const OF_DATA_SHEET: f64 = 0.35;
 /// Bytes of a title for each of its tokens, about.
 const BYTES_OF_A_TOKEN: f64 = 3.5;
 /// Tokens of a prompt beside its titles, about, and of a title's number or letter and line.
@@ -49,6 +52,15 @@ impl Size {
 #[must_use]
 pub fn ranking_cost(experiment: &Experiment, data: &Prepared, config: &ModelConfig, flops: f64) -> Cost {
     cost(experiment, data, Size::of(config), flops)
+}
+
+/// What a device would have to be measured at on [`ranking_cost`]'s scale.
+pub(super) fn device_speed(facts: &Facts, compute: ComputeType) -> Option<f64> {
+    let rate = match compute {
+        ComputeType::Bf16 => facts.bf16_rate(),
+        ComputeType::F32 => facts.f32_rate(),
+    };
+    Some(rate? * OF_DATA_SHEET / EFFICIENCY)
 }
 
 pub(super) fn cost(experiment: &Experiment, data: &Prepared, size: Size, flops: f64) -> Cost {

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::engine::{Engine, Processor};
-use crate::backbone::decoder::Step;
+use crate::backbone::decoder::{Masks, Step};
 use crate::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep};
 use crate::cuda;
 use crate::experiment::{Checkpointing, RankerSpec};
@@ -136,15 +136,15 @@ impl Tunable for Backbone<'_> {
         key: u64,
         gradient: &mut [f32],
     ) -> Result<f64, Error> {
-        self.learn_from(0, prompts, labels, key, gradient)
+        self.learn_part((0, 0), prompts, labels, key, gradient)
     }
 }
 
 impl Backbone<'_> {
-    /// As [`Tunable::learn`], of prompts whose masks begin at row `first_row`.
-    fn learn_from(
+    /// As [`Tunable::learn`], of prompts that are part of a batch, with so many rows and wanted rows before them.
+    fn learn_part(
         &mut self,
-        first_row: usize,
+        before: (usize, usize),
         prompts: &[&[u32]],
         labels: usize,
         key: u64,
@@ -156,7 +156,7 @@ impl Backbone<'_> {
         let taught: Vec<u32> =
             prompts.iter().flat_map(|prompt| &prompt[prompt.len() - TAUGHT..]).copied().collect();
         // A shared beginning would share its masks; the reference drops in each prompt by itself.
-        let dropout = (adapter.spec().dropout > 0.0).then_some(key);
+        let dropout = (adapter.spec().dropout > 0.0).then_some(Masks { key, before });
         let batch =
             if dropout.is_some() { Batch::apart(&inputs, TAUGHT) } else { Batch::new(&inputs, TAUGHT) };
         self.engine.check(&batch)?;
@@ -171,7 +171,7 @@ impl Backbone<'_> {
             // One prompt is tried: what is said then has numbers.
             if keep.is_some() || prompts.len() == 1 {
                 let keep = keep.unwrap_or(Keep::Inputs);
-                let step = Step { dropout, first_row, labels, keep };
+                let step = Step { dropout, labels, keep };
                 match self.engine.learn(&batch, &taught, adapter, step, gradient) {
                     Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(rows),
                     other => return other,
@@ -181,8 +181,9 @@ impl Backbone<'_> {
             }
         }
         let (first, second) = prompts.split_at(prompts.len() / 2);
-        let rows_of_first: usize = first.iter().map(|prompt| prompt.len() - 1).sum();
-        let loss = self.learn_from(first_row, first, labels, key, gradient)?;
-        Ok(loss + self.learn_from(first_row + rows_of_first, second, labels, key, gradient)?)
+        let rows: usize = first.iter().map(|prompt| prompt.len() - 1).sum();
+        let behind = (before.0 + rows, before.1 + TAUGHT * first.len());
+        let loss = self.learn_part(before, first, labels, key, gradient)?;
+        Ok(loss + self.learn_part(behind, second, labels, key, gradient)?)
     }
 }

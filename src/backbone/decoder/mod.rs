@@ -27,13 +27,29 @@ pub struct Decoder {
     precision: Precision,
 }
 
+/// The dropout masks of a training step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Masks {
+    /// Their key.
+    pub key: u64,
+    /// Of a batch that was cut, the rows before this part: those of all, and those that are wanted, which are all that the last layer's
+    /// queries have.
+    pub before: (usize, usize),
+}
+
+impl Masks {
+    /// Those of a whole batch.
+    #[must_use]
+    pub const fn new(key: u64) -> Self {
+        Self { key, before: (0, 0) }
+    }
+}
+
 /// How a training step is computed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// The key of the step's dropout masks; none drops nothing.
-    pub dropout: Option<u64>,
-    /// Rows of the same masks that other parts of a batch have, which was cut: the first of this part.
-    pub first_row: usize,
+    /// The step's dropout masks; none drops nothing.
+    pub dropout: Option<Masks>,
     /// What the sum of losses is divided by: the labels of all micro-batches of the step.
     pub labels: usize,
     /// What is kept for the backward pass; the rest is computed again, with the same bits.

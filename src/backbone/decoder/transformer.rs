@@ -85,7 +85,7 @@ impl<O: DecoderOps> Transformer<O> {
         workspace: &mut Workspace<O>,
     ) -> Result<f64, O::Error> {
         assert_eq!(labels.len(), batch.wanted().len(), "labels of the wanted rows");
-        let view = view::frozen(&self.weights, Some(adapter), step.dropout.map(|key| (key, step.first_row)));
+        let view = view::frozen(&self.weights, Some(adapter), step.dropout);
         let pass = Pass::new(&view, batch);
         pass.forward(step.keep, workspace)?;
         let loss = self.output(labels, 1.0 / step.labels as f64, workspace)?;

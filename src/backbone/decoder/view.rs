@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Masks;
 use crate::backbone::adapter::AdapterView;
 use crate::backbone::{Architecture, Layer, ModelConfig, Projection, Weights};
 use crate::experiment::LoraTarget;
@@ -109,12 +110,11 @@ impl<O: DecoderOps> View<'_, O> {
     }
 }
 
-/// A model whose weights are frozen, with an adapter; `masks` are the key of the step's masks and the first row of them, and without them
-/// nothing is dropped.
+/// A model whose weights are frozen, with an adapter; without `masks` nothing is dropped.
 pub fn frozen<'a, O: DecoderOps>(
     weights: &'a Weights<O::Frozen, O::Vector>,
     adapter: Option<AdapterView<'a, O>>,
-    masks: Option<(u64, usize)>,
+    masks: Option<Masks>,
 ) -> View<'a, O> {
     let norm = |weight: &'a O::Vector| Norm { weight: O::part(weight), place: None };
     let layers = weights.layers.iter().enumerate().map(|(index, layer)| {

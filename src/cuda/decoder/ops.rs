@@ -77,19 +77,17 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
     }
 
     fn floats_bytes(floats: &Room<f32>) -> usize {
-        floats.len() * size_of::<f32>()
+        floats.bytes()
     }
 
     fn activations_bytes(activations: &Room<E>) -> usize {
-        activations.len() * size_of::<E>()
+        activations.bytes()
     }
 
     fn own_bytes(&self) -> usize {
         let floats = [&self.low, &self.partial, &self.letters, &self.logits];
-        let floats = floats.into_iter().chain(&self.wide).map(Array::len).sum::<usize>();
-        self.attention.bytes()
-            + floats * size_of::<f32>()
-            + (self.dense.len() + self.narrow.len()) * size_of::<E>()
+        let floats = floats.into_iter().chain(&self.wide).map(Array::bytes).sum::<usize>();
+        self.attention.bytes() + floats + self.dense.bytes() + self.narrow.bytes()
     }
 
     fn set_ids(&mut self, ids: &mut Room<u32>, values: &[u32]) -> Done {

@@ -39,6 +39,12 @@ impl<T: Element> Room<T> {
         self.0.as_ref().map_or(0, Array::len)
     }
 
+    /// Bytes of memory that it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, Array::bytes)
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

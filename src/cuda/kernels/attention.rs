@@ -91,6 +91,9 @@ fn works(spans: &[Span]) -> Vec<u32> {
     works.into_iter().flat_map(|(_, work)| work).collect()
 }
 
+/// One of [`Spans::visits`], and how many queries it has.
+type Visit = ([u32; 3], usize);
+
 /// Lists of [`Spans`].
 struct Tiles {
     tiles: Vec<u32>,
@@ -100,8 +103,8 @@ struct Tiles {
 }
 
 fn tiles(spans: &[Span], key_rows: usize) -> Tiles {
-    // (first row, rows, its visits with how many queries each has)
-    let mut all: Vec<(usize, usize, Vec<([u32; 3], usize)>)> = Vec::new();
+    // (first row, rows, its visits)
+    let mut all: Vec<(usize, usize, Vec<Visit>)> = Vec::new();
     let mut cover = |from: usize, to: usize, owner: Option<usize>| {
         for row in (from..to).step_by(BLOCK) {
             let rows = BLOCK.min(to - row);
@@ -195,9 +198,8 @@ impl Cores {
     fn of<T: Activation>(head_dim: usize, places: &[u64]) -> Self {
         let whole = head_dim.is_multiple_of(8) && places.iter().all(|at| at.is_multiple_of(16));
         match head_dim {
-            _ if size_of::<T>() != 2 || !whole => Self::Plain,
-            ..=64 => Self::Tensor64,
-            ..=128 => Self::Tensor128,
+            1..=64 if size_of::<T>() == 2 && whole => Self::Tensor64,
+            65..=128 if size_of::<T>() == 2 && whole => Self::Tensor128,
             _ => Self::Plain,
         }
     }
@@ -236,7 +238,7 @@ impl AttentionRoom {
     /// Bytes of it.
     #[must_use]
     pub const fn bytes(&self) -> usize {
-        (self.statistics.len() + self.parts.len()) * size_of::<f32>()
+        self.statistics.bytes() + self.parts.bytes()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use half::bf16;
 
 use super::{Device, Engine, Processor, Upload};
-use crate::backbone::decoder::{Batch, Decoder, Keep, Step, Transformer};
+use crate::backbone::decoder::{Batch, Decoder, Keep, Masks, Step, Transformer};
 use crate::backbone::{
     Adapter, AdapterSpec, Architecture, Layer, ModelConfig, RopeConfig, RopeScaling, Weights,
 };
@@ -137,7 +137,7 @@ impl Case {
         let prompts: Vec<&[u32]> = self.prompts.iter().map(Vec::as_slice).collect();
         let letters: Vec<u32> = (0..20).collect();
         let scores = engine.scores(&Batch::new(&prompts, 1), &letters, Some(&self.adapter))?;
-        let step = Step { dropout: Some(3), first_row: 0, labels: 6, keep: Keep::States(1) };
+        let step = Step { dropout: Some(Masks::new(3)), labels: 6, keep: Keep::States(1) };
         let mut gradients = vec![0.0; self.adapter.weights.len()];
         let labels = [1, 96, 5, 2, 30, 8];
         let batch = Batch::apart(&prompts, 2);

@@ -2,7 +2,7 @@
 
 use bench::backbone::decoder::expected_bytes;
 use bench::backbone::{
-    Adapter, AdapterSpec, Architecture, Batch, BatchError, Decoder, FullModel, Keep, ModelConfig,
+    Adapter, AdapterSpec, Architecture, Batch, BatchError, Decoder, FullModel, Keep, Masks, ModelConfig,
     RopeScaling, Step, Workspace,
 };
 use bench::nn::matmul::Precision;
@@ -211,7 +211,7 @@ fn checkpointing_gives_the_same_bits() {
     let labels: Vec<u32> = (0..8).collect();
     let run = |keep| {
         let mut gradients = vec![0.0; adapter.weights.len()];
-        let step = Step { dropout: Some(9), first_row: 0, labels: 8, keep };
+        let step = Step { dropout: Some(Masks::new(9)), labels: 8, keep };
         let mut workspace = Workspace::default();
         let loss =
             decoder.loss_and_gradients(&batch, &labels, &adapter, step, &mut gradients, &mut workspace);
@@ -369,7 +369,7 @@ fn expected_memory_is_what_a_batch_takes() {
     assert!(workspace.bytes() <= expected_bytes(&config, 800, 8, None));
     for keep in [Keep::Everything, Keep::States(1), Keep::Inputs] {
         let mut workspace = Workspace::default();
-        let step = Step { dropout: Some(1), first_row: 0, labels: 8, keep };
+        let step = Step { dropout: Some(Masks::new(1)), labels: 8, keep };
         let mut gradients = vec![0.0; adapter.weights.len()];
         decoder.loss_and_gradients(&batch, &[1; 8], &adapter, step, &mut gradients, &mut workspace);
         check(&format!("{keep:?}"), workspace.bytes(), expected_bytes(&config, 800, 8, Some(keep)));
@@ -390,7 +390,7 @@ fn a_training_step_has_the_same_bits_on_every_instruction_set() {
         let prompts = prompts(config.vocab);
         let batch = Batch::new(&slices(&prompts), 2);
         let mut gradients = vec![0.0; adapter.weights.len()];
-        let step = Step { dropout: Some(9), first_row: 0, labels: 8, keep: Keep::Everything };
+        let step = Step { dropout: Some(Masks::new(9)), labels: 8, keep: Keep::Everything };
         let mut workspace = Workspace::default();
         let decoder = decoder(&random(&config));
         let loss =

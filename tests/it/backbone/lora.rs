@@ -1,6 +1,6 @@
 //! Adapters: their gradients, their start, their dropout.
 
-use bench::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep, ModelConfig, Step, Workspace};
+use bench::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep, Masks, ModelConfig, Step, Workspace};
 use bench::experiment::LoraTarget;
 use bench::nn::matmul::Precision;
 use bench::seed::Seed;
@@ -37,7 +37,8 @@ impl Case {
 
     fn gradients(&self, batch: &Batch, adapter: &Adapter, dropout: Option<u64>) -> (f64, Vec<f32>) {
         let mut gradients = vec![0.0; adapter.weights.len()];
-        let step = Step { dropout, first_row: 0, labels: self.labels.len(), keep: Keep::Everything };
+        let step =
+            Step { dropout: dropout.map(Masks::new), labels: self.labels.len(), keep: Keep::Everything };
         let mut workspace = Workspace::default();
         let loss = self.decoder.loss_and_gradients(
             batch,

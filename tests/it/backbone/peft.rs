@@ -182,7 +182,7 @@ fn loss_and_gradients_equal_those_of_peft() {
             let mut loss = 0.0;
             for (batch, labels) in &batches {
                 let keep = if what == "parts" { Keep::Inputs } else { Keep::Everything };
-                let step = Step { dropout: None, first_row: 0, labels: 8, keep };
+                let step = Step { dropout: None, labels: 8, keep };
                 loss +=
                     decoder.loss_and_gradients(batch, labels, &adapter, step, &mut gradients, &mut workspace);
             }
@@ -215,7 +215,7 @@ fn weights_after_three_steps_equal_those_of_peft_and_pytorch() {
     let mut workspace = Workspace::default();
     for number in 1..=3 {
         let mut gradients = vec![0.0; n];
-        let step = Step { dropout: None, first_row: 0, labels: 8, keep: Keep::Everything };
+        let step = Step { dropout: None, labels: 8, keep: Keep::Everything };
         let loss =
             decoder.loss_and_gradients(&batch, &labels, &adapter, step, &mut gradients, &mut workspace);
         let expected = info["adamw_3steps_losses"][number as usize - 1].as_f64().unwrap();

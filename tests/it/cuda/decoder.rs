@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bench::backbone::decoder::{Batch, Keep, Step, Transformer, Workspace, device_bytes};
+use bench::backbone::decoder::{Batch, Keep, Masks, Step, Transformer, Workspace, device_bytes};
 use bench::backbone::{Adapter, AdapterSpec, ModelConfig, Weights};
 use bench::cuda::{Array, DecoderOps, Machine, Numbers};
 use bench::experiment::LoraTarget;
@@ -121,7 +121,7 @@ fn held<E: Numbers>(machine: &Arc<dyn Machine>, config: &ModelConfig, keep: Opti
         }
         Some(keep) => {
             let mut gradients = Array::of(machine, &vec![0.0; adapter.weights.len()]).unwrap();
-            let step = Step { dropout: Some(1), first_row: 0, labels: wanted, keep };
+            let step = Step { dropout: Some(Masks::new(1)), labels: wanted, keep };
             let view = adapter.view(weights.all());
             let labels = vec![1; wanted];
             model.loss_and_gradients(&batch, &labels, view, step, &mut gradients, &mut workspace).unwrap();

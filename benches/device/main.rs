@@ -1,4 +1,5 @@
-//! How fast the LRURec retriever is on an NVIDIA device: whole steps, retrieval and training, and each kernel of a step beside its floor.
+//! How fast an NVIDIA device is: the LRURec retriever's steps, retrieval and training, each kernel of a step beside its floor; and QLoRA steps
+//! and scores of an 8-billion-parameter ranker beside the rate at which the device multiplies matrices.
 //!
 //! `cargo bench --bench device` checks the device against the processor, times and prints tables; where there is none it says so. The
 //! device is `cuda:0`, or that of `BENCH_DEVICE`. With `BENCH_DATA_DIR` the batches are those of the real datasets, else random ones of the
@@ -13,6 +14,7 @@ mod emulator;
 mod floors;
 #[path = "../median.rs"]
 mod median;
+mod ranker;
 mod timed;
 mod whole;
 
@@ -21,6 +23,7 @@ use std::time::Instant;
 
 use bench::cuda::{Array, Device, Error, Facts, Machine};
 use bench::experiment::DeviceChoice;
+use bench::rank;
 use bench::retrieve::lru;
 
 use timed::Timed;
@@ -85,7 +88,9 @@ fn measure() -> Result<(), Error> {
     for name in ["beauty", "games"] {
         whole::table(&bed, name)?;
     }
-    Ok(())
+    rank::engine::check::check(&bed.machine)?;
+    println!("\nsmall models rank and learn on it as on the processor, but for rounding");
+    ranker::table(&bed)
 }
 
 /// Bytes a second of the best of some copies of `bytes`.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use bench::cuda::{Error, Machine, Shape};
+use bench::cuda::{Error, Machine, Product, Shape};
 
 /// Launches and seconds of one launch, added up.
 pub type Kernels = BTreeMap<&'static str, (u32, f64)>;
@@ -19,6 +19,15 @@ pub struct Timed {
     fence: u64,
     repeats: AtomicU32,
     kernels: Mutex<Kernels>,
+    memory: Mutex<Memory>,
+}
+
+/// Bytes by their places, all of them, and the most there were.
+#[derive(Default)]
+struct Memory {
+    sizes: BTreeMap<u64, u64>,
+    used: u64,
+    peak: u64,
 }
 
 impl Timed {
@@ -26,7 +35,8 @@ impl Timed {
     pub fn new(inner: &Arc<dyn Machine>) -> Result<Arc<Self>, Error> {
         let fence = inner.allocate(4)?;
         let (repeats, kernels) = (AtomicU32::new(0), Mutex::default());
-        Ok(Arc::new(Self { inner: Arc::clone(inner), fence, repeats, kernels }))
+        let memory = Mutex::default();
+        Ok(Arc::new(Self { inner: Arc::clone(inner), fence, repeats, kernels, memory }))
     }
 
     /// Wait until everything is done.
@@ -37,6 +47,38 @@ impl Timed {
     /// Time the kernels of what follows by so many launches of each; 0 ends it.
     pub fn repeat(&self, repeats: u32) {
         self.repeats.store(repeats, Ordering::SeqCst);
+    }
+
+    /// The most bytes that were in use at once.
+    pub fn peak(&self) -> u64 {
+        self.memory.lock().expect("no thread panicked").peak
+    }
+
+    /// Only what is in use now counts.
+    pub fn forget_peak(&self) {
+        let mut memory = self.memory.lock().expect("no thread panicked");
+        memory.peak = memory.used;
+    }
+
+    /// Time what `launch` does, many times over where that is asked for.
+    fn time(&self, kernel: &'static str, mut launch: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
+        let repeats = self.repeats.load(Ordering::SeqCst);
+        launch()?;
+        if repeats == 0 {
+            return Ok(());
+        }
+        self.wait()?;
+        let began = Instant::now();
+        for _ in 0..repeats {
+            launch()?;
+        }
+        self.wait()?;
+        let seconds = began.elapsed().as_secs_f64() / f64::from(repeats);
+        let mut kernels = self.kernels.lock().expect("no thread panicked");
+        let (launches, total) = kernels.entry(kernel).or_default();
+        *launches += 1;
+        *total += seconds;
+        Ok(())
     }
 
     /// What was timed, and begin anew.
@@ -61,11 +103,18 @@ impl Machine for Timed {
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
-        self.inner.allocate(bytes)
+        let at = self.inner.allocate(bytes)?;
+        let mut memory = self.memory.lock().expect("no thread panicked");
+        memory.sizes.insert(at, bytes as u64);
+        memory.used += bytes as u64;
+        memory.peak = memory.peak.max(memory.used);
+        Ok(at)
     }
 
     fn free(&self, at: u64) {
         self.inner.free(at);
+        let mut memory = self.memory.lock().expect("no thread panicked");
+        memory.used -= memory.sizes.remove(&at).unwrap_or(0);
     }
 
     fn upload(&self, to: u64, bytes: &[u8]) -> Result<(), Error> {
@@ -90,24 +139,20 @@ impl Machine for Timed {
         shape: Shape,
         arguments: &mut [*mut c_void],
     ) -> Result<(), Error> {
-        let repeats = self.repeats.load(Ordering::SeqCst);
-        // SAFETY: whoever launches sees to the arguments, here and below.
-        unsafe { self.inner.launch(kernel, shape, arguments) }?;
-        if repeats == 0 {
-            return Ok(());
+        // SAFETY: whoever launches sees to the arguments.
+        self.time(kernel, || unsafe { self.inner.launch(kernel, shape, arguments) })
+    }
+
+    unsafe fn product(&self, product: &Product) -> Result<bool, Error> {
+        let mut taken = false;
+        self.time("cuBLAS", || {
+            // SAFETY: whoever asks has the matrices there.
+            taken = unsafe { self.inner.product(product) }?;
+            Ok(())
+        })?;
+        if !taken {
+            self.kernels.lock().expect("no thread panicked").remove("cuBLAS");
         }
-        self.wait()?;
-        let began = Instant::now();
-        for _ in 0..repeats {
-            // SAFETY: as above.
-            unsafe { self.inner.launch(kernel, shape, arguments) }?;
-        }
-        self.wait()?;
-        let seconds = began.elapsed().as_secs_f64() / f64::from(repeats);
-        let mut kernels = self.kernels.lock().expect("no thread panicked");
-        let (launches, total) = kernels.entry(kernel).or_default();
-        *launches += 1;
-        *total += seconds;
-        Ok(())
+        Ok(taken)
     }
 }

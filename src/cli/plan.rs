@@ -60,30 +60,37 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
     Ok(exit)
 }
 
-/// Where retrievers would be trained, where that is not simply the processor: a line for all that share a place.
+/// Where stages would be computed, where that is not simply the processor: a line for all that share a place.
 fn places(planned: &[Planned]) -> Vec<String> {
-    let mut grouped: Vec<(String, Vec<&str>)> = Vec::new();
-    for Planned { experiment, place, measured, .. } in planned {
-        let line = match place {
-            Some((Place::Device(device), needed)) => format!(
-                "on {device}, with {} of its {}{}",
-                bytes(*needed),
-                bytes(device.memory),
-                if *measured { "" } else { " (the time above is the processor's)" }
-            ),
-            Some((Place::Processor(Some(error)), _)) if is_news(error) => {
-                format!("on the processor: {error}")
+    let mut grouped: Vec<((&str, String), Vec<&str>)> = Vec::new();
+    for Planned { experiment, place, ranker, measured, .. } in planned {
+        for (stage, verb, place) in [("retriever", "be trained", place), ("ranker", "compute", ranker)] {
+            let how = match place {
+                Some((Place::Device(device), needed)) => format!(
+                    "on {device}, with {}{} of its {}{}",
+                    if stage == "ranker" { "at least " } else { "" },
+                    bytes(*needed),
+                    bytes(device.memory),
+                    match (measured, stage) {
+                        (true, _) => "",
+                        (false, "ranker") => " (the time above is a guess from its data sheet)",
+                        (false, _) => " (the time above is the processor's)",
+                    }
+                ),
+                Some((Place::Processor(Some(error)), _)) if is_news(error) => {
+                    format!("on the processor: {error}")
+                }
+                _ => continue,
+            };
+            let line = (stage, format!("would {verb} {how}"));
+            match grouped.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, names)) => names.push(experiment),
+                None => grouped.push((line, vec![experiment])),
             }
-            _ => continue,
-        };
-        match grouped.iter_mut().find(|(known, _)| *known == line) {
-            Some((_, names)) => names.push(experiment),
-            None => grouped.push((line, vec![experiment])),
         }
     }
-    let line = |(line, names): &(String, Vec<&str>)| {
-        format!("the retriever of {} would be trained {line}", list(names))
-    };
+    let line =
+        |((stage, how), names): &((&str, String), Vec<&str>)| format!("the {stage} of {} {how}", list(names));
     grouped.iter().map(line).collect()
 }
 

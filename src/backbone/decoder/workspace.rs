@@ -325,7 +325,7 @@ pub fn device_bytes(
     let ModelConfig { hidden: d, intermediate: f, layers, heads, kv_heads, head_dim, vocab, .. } = *config;
     let (q, kv, e) = (heads * head_dim, kv_heads * head_dim, activation);
     let norms = if config.qk_norm { q + kv } else { 0 };
-    let state = |m: usize| e * (m * (2 * q + 2 * f + norms) + rows * 2 * kv) + 4 * m * (d + heads);
+    let state = |m: usize| e * (m * (2 * q + 2 * f + norms) + rows * 2 * kv) + 4 * m * (d + heads + 2);
     let keep = keep.unwrap_or(Keep::Nothing);
     let states = match keep.states(layers) {
         0 => state(rows),

@@ -45,7 +45,8 @@ const TOP: &[Spec] = &[
         Device,
         Is(word("auto")),
         "Where it computes: \"cpu\", an NVIDIA device such as \"cuda:0\", or \"auto\": the first device that can, \
-         and the processor where there is none. Results do not depend on it. The ranker computes on the processor.",
+         and the processor where there is none. Results of the retriever do not depend on it, to the bit; those of the ranker differ by \
+         rounding.",
     ),
 ];
 

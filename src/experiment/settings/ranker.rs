@@ -114,14 +114,14 @@ pub(super) const ROWS: &[Spec] = &[
         Integer { min: 1, max: 1_000_000_000 },
         Is(Int(4096)),
         "Tokens that go through the model at once, in training and scoring; a step of batch_size prompts is cut into as many \
-         such parts as it needs. A prompt is never cut for it.",
+         such parts as it needs. A prompt is never cut for it. A device with too little memory takes a part in halves.",
     ),
     ranker(
         "ranker.gradient_checkpointing",
         Choice(&["auto", "always", "never"]),
         Is(word("auto")),
         "Whether layers are computed again in the backward pass instead of kept: the same bits with less memory and a \
-         third more time. \"auto\" does so where keeping them would take more than 2 GiB.",
+         third more time. \"auto\" does so where keeping them would take more than 2 GiB; on a device, for as many layers as its memory demands.",
     ),
     ranker("ranker.negatives", count(1000), Is(Int(19)), "Negatives beside the target in a training prompt."),
     ranker(

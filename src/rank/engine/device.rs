@@ -46,6 +46,10 @@ impl<E: Numbers> Engine for Device<'_, E> {
         let (free, _) = self.machine.memory()?;
         // What earlier batches have used is used again.
         let most = (free + self.workspace.bytes() as u64).saturating_sub(MARGIN);
+        // An output layer that is kept as something else is converted as a whole.
+        let head = self.model.weights().output();
+        let converted = if E::plain(head).is_some() { 0 } else { head.rows() * head.cols() * size_of::<E>() };
+        let most = most.saturating_sub(converted as u64);
         let (rows, wanted, layers) = (batch.rows(), batch.wanted().len(), self.config().layers);
         let fits = |keep| device_bytes(self.config(), (rows, wanted), Some(keep), size_of::<E>()) <= most;
         if fits(Keep::Everything) {

@@ -133,7 +133,9 @@ fn held<E: Numbers>(machine: &Arc<dyn Machine>, config: &ModelConfig, keep: Opti
 #[test]
 fn what_a_step_will_need_of_a_device_is_known_before() {
     // Enough layers for what is kept of them to count.
-    let config = ModelConfig { layers: 5, vocab: 300, tied: false, ..tiny::config() };
+    let (hidden, intermediate, head_dim) = (96, 192, 24);
+    let config =
+        ModelConfig { hidden, intermediate, head_dim, layers: 5, vocab: 300, tied: false, ..tiny::config() };
     let Some(machine) = super::emulator::Emulator::start() else { return };
     for keep in [None, Some(Keep::Inputs), Some(Keep::States(2)), Some(Keep::Everything)] {
         for (name, (found, expected)) in
@@ -141,7 +143,7 @@ fn what_a_step_will_need_of_a_device_is_known_before() {
         {
             let ratio = found as f64 / expected as f64;
             println!("{name}, {keep:?}: {found} bytes, {expected} expected ({ratio:.3})");
-            assert!((0.9..=1.02).contains(&ratio), "{name}, {keep:?}: {found} bytes, {expected} expected");
+            assert!((0.9..=1.1).contains(&ratio), "{name}, {keep:?}: {found} bytes, {expected} expected");
         }
     }
 }

@@ -1,0 +1,284 @@
+//! The second stage on a device: steps of QLoRA and scores of an 8-billion-parameter model of random weights, beside the rate at which the
+//! device multiplies matrices, and where a step's time goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bench::backbone::decoder::{Batch, Keep, Masks, Step, Transformer};
+use bench::backbone::{Adapter, AdapterSpec, Known, ModelConfig, Weights};
+use bench::cuda::{Array, DecoderOps, Error, Frozen, Kernels, Machine, Right, Start};
+use bench::document::ruled_table;
+use bench::events::{Interrupt, Silent};
+use bench::experiment::LoraTarget;
+use bench::nn::quant::{self, Storage};
+use bench::rank;
+use bench::rank::engine::{Device, Engine, Upload};
+use bench::seed::Seed;
+use half::bf16;
+use rand::RngExt;
+
+use super::Bed;
+use super::median::median;
+use super::timed::Timed;
+
+/// What is asked of an H100: shares of the measured matrix rate and of the copy bandwidth, and bytes.
+const STEP_SHARE: f64 = 0.45;
+const SCORE_SHARE: f64 = 0.55;
+const DEQUANTIZE_SHARE: f64 = 0.80;
+const STEP_BYTES: f64 = 40e9;
+
+/// The sizes of what is measured: those of the paper on a device, and next to nothing on an emulator.
+struct Sizes {
+    config: ModelConfig,
+    name: &'static str,
+    prompts: usize,
+    tokens: (usize, usize),
+    repeats: usize,
+    square: usize,
+}
+
+impl Sizes {
+    fn of(bed: &Bed) -> Self {
+        let name = "meta-llama/Llama-3.1-8B";
+        let config = Known::of(name).expect("a known model").config();
+        if bed.facts.is_some() {
+            return Self { config, name, prompts: 16, tokens: (900, 1100), repeats: 5, square: 8192 };
+        }
+        let [hidden, intermediate, layers, heads, kv_heads, head_dim, vocab] = [64, 128, 3, 4, 2, 16, 200];
+        let config = ModelConfig { hidden, intermediate, layers, heads, kv_heads, head_dim, vocab, ..config };
+        Self { config, name: "a tiny model", prompts: 3, tokens: (20, 30), repeats: 1, square: 64 }
+    }
+}
+
+fn of_device(error: rank::Error) -> Error {
+    match error {
+        rank::Error::Device(error) => error,
+        other => panic!("{other}"),
+    }
+}
+
+/// Multiplications and additions that a pass cannot do without.
+struct Work {
+    products: f64,
+    attention: f64,
+}
+
+impl Work {
+    /// Of a forward pass over a batch.
+    fn of(config: &ModelConfig, batch: &Batch) -> Self {
+        let ModelConfig { hidden: d, intermediate: f, layers, heads, kv_heads, head_dim, .. } = *config;
+        let (q, kv) = (heads * head_dim, kv_heads * head_dim);
+        let (rows, wanted) = (batch.rows() as f64, batch.wanted().len() as f64);
+        let (of_all, of_wanted) = ((2 * d * kv) as f64, (2 * d * q + 3 * d * f) as f64);
+        let inner = (layers - 1) as f64 * rows * (of_all + of_wanted);
+        let last = rows * of_all + wanted * of_wanted;
+        // Scores and sums of values, of all layers but the last, whose queries are few.
+        let attention = (layers - 1) as f64 * 4.0 * batch.pairs() as f64 * q as f64;
+        Self { products: 2.0 * (inner + last), attention }
+    }
+
+    /// Of the whole step: gradients of inputs are products as large as those of the forward pass, and the backward pass of attention has five
+    /// where the forward pass has two. What is computed again is not counted.
+    fn step(&self, config: &ModelConfig, labels: usize) -> f64 {
+        let head = 4.0 * (labels * config.vocab * config.hidden) as f64;
+        2.0 * self.products + 3.5 * self.attention + head
+    }
+}
+
+/// Print what is measured of the ranker.
+pub fn table(bed: &Bed) -> Result<(), Error> {
+    let sizes = Sizes::of(bed);
+    println!("\nthe ranker: {}, NF4 with random weights, activations in bf16", sizes.name);
+    let timed = Timed::new(&bed.machine)?;
+    let machine: Arc<dyn Machine> = Arc::clone(&timed) as Arc<dyn Machine>;
+    let rate = matrix_rate(&timed, &machine, sizes.square)?;
+    println!(
+        "bf16 matrices of {} x {0}: {:.1} TFLOP/s{}",
+        sizes.square,
+        rate / 1e12,
+        bed.facts.as_ref().and_then(bench::cuda::Facts::bf16_rate).map_or_else(String::new, |sheet| {
+            format!(", {:.0} % of the data sheet's {:.0}", 100.0 * rate / sheet, sheet / 1e12)
+        })
+    );
+    dequantization(bed, &timed, &machine, &sizes)?;
+
+    let began = Instant::now();
+    let mut upload = Upload::new(&machine);
+    let storage = (Storage::Nf4 { double: true }, false);
+    let interrupt = Interrupt::default();
+    let drawn = Weights::stand_in_at(&mut upload, &sizes.config, storage, &Silent, &interrupt);
+    let weights = drawn.unwrap_or_else(|error| panic!("{error}"));
+    println!(
+        "drawn, quantized and brought there in {:.1} s: {:.2} GB; this process has had {:.2} GB at most",
+        began.elapsed().as_secs_f64(),
+        upload.bytes() as f64 / 1e9,
+        bench::run::peak_memory_bytes().unwrap_or(0) as f64 / 1e9
+    );
+    let model: Transformer<DecoderOps<bf16>> = Transformer::new(weights);
+    let prompts = prompts(&sizes);
+    step(bed, (&timed, &machine), &model, &prompts, (&sizes, rate))?;
+    scoring((&timed, &machine), &model, &prompts, (&sizes, rate))
+}
+
+fn prompts(sizes: &Sizes) -> Vec<Vec<u32>> {
+    let mut rng = Seed::new(1).stream("bench/prompts");
+    let (least, most) = sizes.tokens;
+    let mut prompt = || {
+        let tokens = rng.random_range(least..=most);
+        (0..tokens).map(|_| rng.random_range(0..sizes.config.vocab as u32)).collect()
+    };
+    (0..sizes.prompts).map(|_| prompt()).collect()
+}
+
+fn matrix_rate(timed: &Timed, machine: &Arc<dyn Machine>, n: usize) -> Result<f64, Error> {
+    const TIMES: u32 = 10;
+    let kernels = Kernels::new(Arc::clone(machine));
+    let (mut a, mut b, mut c) =
+        (Array::<bf16>::new(machine), Array::<bf16>::new(machine), Array::<bf16>::new(machine));
+    // Zeros would be multiplied with less power, and so faster.
+    let numbers: Vec<bf16> = (0..n * n).map(|at| bf16::from_f32((at as f32 * 0.37).sin())).collect();
+    a.set(&numbers)?;
+    b.set(&numbers)?;
+    c.zeros(n * n)?;
+    let mut best = f64::INFINITY;
+    for _ in 0..4 {
+        timed.wait()?;
+        let began = Instant::now();
+        for _ in 0..TIMES {
+            kernels.matmul((n, n, n), a.all(), Right::Transposed(b.all()), c.all_mut(), Start::Zero)?;
+        }
+        timed.wait()?;
+        best = best.min(began.elapsed().as_secs_f64() / f64::from(TIMES));
+    }
+    Ok(2.0 * (n * n * n) as f64 / best)
+}
+
+fn dequantization(bed: &Bed, timed: &Timed, machine: &Arc<dyn Machine>, sizes: &Sizes) -> Result<(), Error> {
+    const TIMES: u32 = 20;
+    let (rows, cols) = (sizes.config.intermediate, sizes.config.hidden);
+    let numbers: Vec<f32> = (0..rows * cols).map(|at| 0.02 * (at as f32 * 0.61).sin()).collect();
+    let host = quant::Frozen::quantize(Storage::Nf4 { double: true }, rows, cols, &numbers);
+    let (kernels, matrix) = (Kernels::new(Arc::clone(machine)), Frozen::upload(machine, &host)?);
+    let mut out = Array::<bf16>::new(machine);
+    let mut seconds = Vec::new();
+    for _ in 0..5 {
+        timed.wait()?;
+        let began = Instant::now();
+        for _ in 0..TIMES {
+            matrix.dequantize(&kernels, 0..rows, &mut out)?;
+        }
+        timed.wait()?;
+        seconds.push(began.elapsed().as_secs_f64() / f64::from(TIMES));
+    }
+    let (seconds, bytes) = (median(seconds), (host.bytes() + 2 * rows * cols) as f64);
+    println!(
+        "NF4 to bf16, {rows} x {cols}: {:.1} us, {:.0} % of the copy bandwidth (asked: {:.0} %)",
+        1e6 * seconds,
+        100.0 * bytes / seconds / bed.bandwidth,
+        100.0 * DEQUANTIZE_SHARE
+    );
+    Ok(())
+}
+
+fn step(
+    bed: &Bed,
+    (timed, machine): (&Timed, &Arc<dyn Machine>),
+    model: &Transformer<DecoderOps<bf16>>,
+    prompts: &[Vec<u32>],
+    (sizes, rate): (&Sizes, f64),
+) -> Result<(), Error> {
+    let config = &sizes.config;
+    let targets = vec![LoraTarget::QProj, LoraTarget::VProj];
+    let lora = AdapterSpec { r: 8, alpha: 16.0, dropout: 0.05, targets };
+    let adapter = Adapter::new(config, &lora, Seed::new(1));
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let batch = Batch::apart(&prompts, 2);
+    let labels = vec![1; batch.wanted().len()];
+    let mut engine = Device::new(model, machine);
+    let most = engine.keep(&batch).map_err(of_device)?.unwrap_or(Keep::Inputs);
+    let mut gradient = vec![0.0; adapter.weights.len()];
+    for keep in [most, Keep::Inputs] {
+        engine.forget();
+        timed.forget_peak();
+        let step = Step { dropout: Some(Masks::new(5)), labels: labels.len(), keep };
+        let mut run = || {
+            let began = Instant::now();
+            engine.learn(&batch, &labels, &adapter, step, &mut gradient).map_err(of_device)?;
+            Ok::<f64, Error>(began.elapsed().as_secs_f64())
+        };
+        run()?;
+        let seconds = median((0..sizes.repeats).map(|_| run()).collect::<Result<_, _>>()?);
+        let work = Work::of(config, &batch).step(config, labels.len());
+        println!(
+            "a step of {} prompts, {} tokens, {}: {:.1} ms, {:.0} tokens/s, {:.1} % of the matrix rate (asked: {:.0} %), floor {:.1} ms; \
+             {:.2} GB at most (asked: under {:.0} GB)",
+            prompts.len(),
+            batch.rows(),
+            match keep {
+                Keep::Everything => "all states kept".to_owned(),
+                Keep::States(layers) => format!("states of {layers} layers kept"),
+                _ => "layers computed again".to_owned(),
+            },
+            1e3 * seconds,
+            batch.rows() as f64 / seconds,
+            100.0 * work / seconds / rate,
+            100.0 * STEP_SHARE,
+            1e3 * work / rate,
+            timed.peak() as f64 / 1e9,
+            STEP_BYTES / 1e9
+        );
+    }
+    let step = Step { dropout: Some(Masks::new(5)), labels: labels.len(), keep: Keep::Inputs };
+    timed.take();
+    timed.repeat(if bed.facts.is_some() { 3 } else { 1 });
+    engine.learn(&batch, &labels, &adapter, step, &mut gradient).map_err(of_device)?;
+    timed.repeat(0);
+    print_kernels(timed.take());
+    Ok(())
+}
+
+fn print_kernels(kernels: BTreeMap<&'static str, (u32, f64)>) {
+    let all: f64 = kernels.values().map(|(_, seconds)| seconds).sum();
+    let mut kernels: Vec<_> = kernels.into_iter().collect();
+    kernels.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
+    let mut table = ruled_table();
+    table.set_header(["kernel", "launches", "ms", "share"]);
+    for (kernel, (launches, seconds)) in kernels {
+        let (ms, share) = (format!("{:.2}", 1e3 * seconds), format!("{:.1} %", 100.0 * seconds / all));
+        table.add_row([kernel.to_owned(), launches.to_string(), ms, share]);
+    }
+    println!("{table}\n{:.1} ms in kernels, each alone", 1e3 * all);
+}
+
+fn scoring(
+    (timed, machine): (&Timed, &Arc<dyn Machine>),
+    model: &Transformer<DecoderOps<bf16>>,
+    prompts: &[Vec<u32>],
+    (sizes, rate): (&Sizes, f64),
+) -> Result<(), Error> {
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let batch = Batch::new(&prompts, 1);
+    let letters: Vec<u32> = (0..20).collect();
+    let mut engine = Device::new(model, machine);
+    timed.forget_peak();
+    let mut run = || {
+        let began = Instant::now();
+        engine.scores(&batch, &letters, None).map_err(of_device)?;
+        Ok::<f64, Error>(began.elapsed().as_secs_f64())
+    };
+    run()?;
+    let seconds = median((0..sizes.repeats).map(|_| run()).collect::<Result<_, _>>()?);
+    let Work { products, attention } = Work::of(&sizes.config, &batch);
+    println!(
+        "scores of {} prompts: {:.1} ms, {:.1} prompts/s, {:.1} % of the matrix rate (asked: {:.0} %), floor {:.1} ms; {:.2} GB at most",
+        prompts.len(),
+        1e3 * seconds,
+        prompts.len() as f64 / seconds,
+        100.0 * (products + attention) / seconds / rate,
+        100.0 * SCORE_SHARE,
+        1e3 * (products + attention) / rate,
+        timed.peak() as f64 / 1e9
+    );
+    Ok(())
+}

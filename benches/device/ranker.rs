@@ -242,7 +242,7 @@ fn print_kernels(kernels: BTreeMap<&'static str, (u32, f64)>) {
     let all: f64 = kernels.values().map(|(_, seconds)| seconds).sum();
     let mut kernels: Vec<_> = kernels.into_iter().collect();
     kernels.sort_by(|a, b| b.1.1.total_cmp(&a.1.1));
-    let mut table = ruled_table();
+    let mut table = ruled_table(false, true);
     table.set_header(["kernel", "launches", "ms", "share"]);
     for (kernel, (launches, seconds)) in kernels {
         let (ms, share) = (format!("{:.2}", 1e3 * seconds), format!("{:.1} %", 100.0 * seconds / all));

@@ -17,6 +17,11 @@ pub trait Model {
     /// # Errors
     /// If a prompt cannot go through the model.
     fn scores(&mut self, prompts: &[&[u32]], letters: &[u32]) -> Result<Vec<f32>, Error>;
+
+    /// Bytes in use and all bytes of the memory of its own in which it computes, if it has one.
+    fn memory(&self) -> Option<(u64, u64)> {
+        None
+    }
 }
 
 /// A model that can be taught the last two tokens of prompts: a letter and the end.
@@ -121,6 +126,10 @@ impl Model for Backbone<'_> {
         let mut scores = self.scores(first, letters)?;
         scores.extend(self.scores(second, letters)?);
         Ok(scores)
+    }
+
+    fn memory(&self) -> Option<(u64, u64)> {
+        self.engine.memory()
     }
 }
 

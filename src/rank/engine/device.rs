@@ -91,6 +91,11 @@ impl<E: Numbers> Engine for Device<'_, E> {
         Ok(loss)
     }
 
+    fn memory(&self) -> Option<(u64, u64)> {
+        let (free, total) = self.machine.memory().ok()?;
+        Some((total - free.min(total), total))
+    }
+
     fn forget(&mut self) {
         self.workspace = Workspace::new(DecoderOps::new(&self.machine));
     }

@@ -54,6 +54,11 @@ pub trait Engine {
         gradient: &mut [f32],
     ) -> Result<f64, Error>;
 
+    /// Bytes in use and all bytes of its device's memory, if it is on one.
+    fn memory(&self) -> Option<(u64, u64)> {
+        None
+    }
+
     /// Give back the memory of earlier batches.
     fn forget(&mut self);
 }

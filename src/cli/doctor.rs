@@ -229,9 +229,13 @@ fn devices(found: &mut Findings) {
             format!("{name}, {}, compute capability {major}.{minor}, {}", bytes(memory), facts.driver());
         let ready = opened.and_then(|machine| machine.memory());
         let (more, problem) = match ready {
-            Ok((free, _)) => {
-                (format!(", {} free; its training steps have the bits of the processor's", bytes(free)), None)
-            }
+            Ok((free, _)) => (
+                format!(
+                    ", {} free; it retrieves to the bit, and ranks but for rounding, as the processor",
+                    bytes(free)
+                ),
+                None,
+            ),
             Err(error) => (String::new(), Some(error.to_string())),
         };
         found.tell(&format!("cuda:{ordinal}"), format!("{value}{more}"), problem.as_deref());

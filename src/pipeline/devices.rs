@@ -18,8 +18,8 @@ pub struct Devices {
     opened: Mutex<BTreeMap<u32, Opened>>,
     /// Whether they were held against the processor for a purpose, and how that ended.
     trusted: Mutex<BTreeMap<(u32, Purpose), Result<(), cuda::Error>>>,
-    /// Of which devices it was told that they are passed over; `None`: of all.
-    told: Mutex<BTreeSet<Option<u32>>>,
+    /// Of which devices it was told that they are passed over for a purpose; `None`: of all.
+    told: Mutex<BTreeSet<(Purpose, Option<u32>)>>,
 }
 
 /// What a device is to compute.
@@ -109,7 +109,7 @@ impl Devices {
     ) -> Result<Option<Computing>, cuda::Error> {
         let Some(wanted) = wanted(choice) else { return Ok(None) };
         let pass_over = |ordinal: Option<u32>, error: cuda::Error| {
-            if is_news(&error) && locked(&self.told).insert(ordinal) {
+            if is_news(&error) && locked(&self.told).insert((purpose, ordinal)) {
                 reporter.emit(Event::Warning(&format!("a device is passed over: {error}")));
             }
         };

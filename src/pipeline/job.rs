@@ -16,7 +16,7 @@ use crate::events::Interrupt;
 use crate::experiment::{Averaging, ComputeType, DeviceChoice, Experiment, RetrieverSpec};
 use crate::rank::engine::MARGIN;
 use crate::retrieve::lru;
-use crate::run::{CellKey, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, Store};
+use crate::run::{CellKey, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, Step, Store};
 use crate::seed::Seed;
 
 /// An experiment and its data.
@@ -79,25 +79,28 @@ impl fmt::Display for Need {
 }
 
 impl Job {
-    /// The same job, waiting if it has something to compute on a device that cannot do it.
+    /// The same job, waiting if it has something to compute on a device that cannot do it; `step` is the one that it is about, if not all.
     #[must_use]
-    pub fn with_device(mut self, devices: &Devices, runs: &Path) -> Self {
+    pub fn with_device(mut self, devices: &Devices, runs: &Path, step: Option<Step>) -> Self {
         let State::Ready(data) = &self.state else { return self };
         if !matches!(self.experiment.device, DeviceChoice::Cuda(_)) {
             return self;
         }
         let store: Store = Store::new(runs);
         let left = |seed: &Seed| !store.is_complete(&retrieval_key(&self.experiment, data, *seed));
-        let retrieves = self.experiment.seeds.iter().any(left);
-        let retriever = device_bytes(&self.experiment, &data.split).filter(|_| retrieves);
-        let config = self.backbone.as_deref().map(|located| &located.config);
-        let ranker = config
-            .and_then(|config| ranker_bytes(&self.experiment, config))
-            .filter(|_| self.is_ranking_left(data, runs));
-        if let Some(needed) = retriever.max(ranker)
-            && let Err(error) = devices.look(self.experiment.device, needed)
-        {
-            self.state = State::Waiting(vec![Need::Device { bytes: needed, what: error.to_string() }]);
+        let fails = |needed: u64| {
+            let error = devices.look(self.experiment.device, needed).err()?;
+            Some(Need::Device { bytes: needed, what: error.to_string() })
+        };
+        let retriever = device_bytes(&self.experiment, &data.split).and_then(fails);
+        let retriever = retriever.filter(|_| self.experiment.seeds.iter().any(left));
+        let ranker = self.backbone.as_deref().filter(|_| step.is_none_or(|step| step == Step::Ranking));
+        let ranker =
+            ranker.and_then(|located| ranker_bytes(&self.experiment, &located.config)).and_then(fails);
+        // Asked last: for the answer the backbone's files are hashed.
+        let need = retriever.or_else(|| ranker.filter(|_| self.is_ranking_left(data, runs)));
+        if let Some(need) = need {
+            self.state = State::Waiting(vec![need]);
         }
         self
     }
@@ -123,7 +126,8 @@ pub fn ranker_bytes(experiment: &Experiment, config: &ModelConfig) -> Option<u64
         ComputeType::Bf16 => 2,
         ComputeType::F32 => 4,
     };
-    let keep = spec.tune.then_some(Keep::Inputs);
+    let low = spec.lora_r as usize * spec.lora_targets.len();
+    let keep = spec.tune.then_some((Keep::Inputs, low));
     let work = decoder::device_bytes(config, (spec.max_prompt_tokens as usize, 2), keep, activation);
     Some(Size::of(config).bytes(backbone.quantization) as u64 + work + MARGIN)
 }

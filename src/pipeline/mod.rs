@@ -87,7 +87,7 @@ pub fn run(experiments: Vec<Experiment>, options: Options<'_>) -> Result<Summary
     check_folders(&experiments, folders)?;
     let baselines = published(folders.baselines.as_deref())?;
     let jobs = prepare(experiments, &folders.data, options.reporter).into_iter();
-    let jobs = jobs.map(|job| job.examined().with_device(options.devices, &options.folders.runs));
+    let jobs = jobs.map(|job| job.examined().with_device(options.devices, &folders.runs, None));
     Ok(Sweep::new(options, baselines).run(jobs.collect()))
 }
 

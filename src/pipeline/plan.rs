@@ -99,7 +99,7 @@ pub fn plan(
     let rankings = Store::rankings(&folders.runs);
     let shelf = Shelf::new(&folders.runs, [Cell::NAME, RankingCell::NAME]);
     let jobs = prepare(experiments, &folders.data, reporter).into_iter();
-    let jobs: Vec<Job> = jobs.map(|job| job.examined().with_device(devices, &folders.runs)).collect();
+    let jobs: Vec<Job> = jobs.map(|job| job.examined().with_device(devices, &folders.runs, None)).collect();
     let mut plan = Plan { store, rankings, shelf, devices, begun: BTreeSet::new(), speed: None };
     let jobs = jobs.into_iter();
     Ok(jobs.map(|job| plan.job(job)).collect())

@@ -34,6 +34,8 @@ pub(super) struct Material<'a> {
     pub data: &'a Prepared,
     pub retrieval: &'a Cell,
     pub backbone: &'a Backbone,
+    /// The device on which it began, where that has failed.
+    pub began_on: Option<&'a str>,
 }
 
 /// Compute the ranking stage of an experiment with one seed.
@@ -43,7 +45,7 @@ pub(super) fn compute(
     options: Options<'_>,
     checkpoints: &CellCheckpoints<'_>,
 ) -> Result<Computed, Error> {
-    let Material { experiment, spec, data, retrieval, backbone } = material;
+    let Material { experiment, spec, data, retrieval, backbone, began_on } = material;
     let Options { reporter, interrupt, .. } = options;
     run::reset_peak_memory();
     let effort = run::Effort::begin();
@@ -115,7 +117,11 @@ pub(super) fn compute(
         training: shown,
         cut_titles: prompts.titles().cut() as u64,
     };
-    let device = backbone.model.computing().map(|on| on.facts.describe());
+    let device = match (backbone.model.computing(), began_on) {
+        (Some(on), _) => Some(on.facts.describe()),
+        (None, Some(failed)) => Some(format!("{failed}, then the processor")),
+        (None, None) => None,
+    };
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         stage: String::new(),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::prepare::prepare;
 use super::{Ending, Error, Folders, Job, Need, Options, State, ranking_key, retrieval_key, run as run_all};
 use crate::events::{Interrupt, Reporter};
-use crate::experiment::{Experiment, Override, SecondStage};
+use crate::experiment::{DeviceChoice, Experiment, Override, SecondStage};
 use crate::pretrain::PretrainedCell;
 use crate::report::{RESULTS, Report, read_results};
 use crate::run::{CONFIG, Cell, CellKey, Manifest, Opened, RankingCell, SettingRecord, Stage, Store, atomic};
@@ -32,6 +32,16 @@ fn verify(cell: &Opened) -> Result<(), Error> {
 enum Original {
     Cell(Box<Opened>),
     Report(Box<Report>),
+}
+
+impl Original {
+    /// Its circumstances.
+    fn facts(&self) -> origin::Facts {
+        match self {
+            Self::Cell(cell) => origin::of_cell(cell.manifest()),
+            Self::Report(report) => origin::of_report(report),
+        }
+    }
 }
 
 /// A stored result that can be computed again here.
@@ -100,6 +110,11 @@ impl Replay {
                 path: path.clone(),
                 what: format!("the stored settings are not those of this version: {problems}"),
             })?;
+        let mut experiment = experiment;
+        if experiment.device == DeviceChoice::Auto && !original.facts().was_on_device() {
+            // A ranking that a processor computed differs on a device by rounding.
+            experiment.device = DeviceChoice::Cpu;
+        }
         let mut replay =
             Self { folder: folder.to_owned(), original, experiment, store, all, changes: Vec::new() };
         let job = prepare(vec![replay.experiment.clone()], &folders.data, reporter).into_iter().next();
@@ -142,10 +157,7 @@ impl Replay {
             State::Broken(error) => return Err(self.refused(error.to_string())),
         }
         let Some(data) = &job.data else { return Err(self.refused("its data are not here")) };
-        let facts = match &self.original {
-            Original::Cell(cell) => origin::of_cell(cell.manifest()),
-            Original::Report(report) => origin::of_report(report),
-        };
+        let facts = self.original.facts();
         facts.same_data(&data.record).map_err(|what| self.refused(what))?;
         if let (Some(stored), Some(located)) = (&facts.backbone, &job.backbone) {
             let identity = located.identity(&Interrupt::default())?;

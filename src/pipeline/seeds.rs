@@ -241,8 +241,8 @@ impl Seeds<'_> {
             preflight::check_reach(spec, &retrieval.retrieval)?;
             let (shared, told) = ((experiment, data), (reporter, interrupt));
             let load = |device| located.load(shared, runs, device, told);
-            let rank = |backbone: &Backbone| {
-                let material = Material { experiment, spec, data, retrieval, backbone };
+            let rank = |backbone: &Backbone, began_on: Option<&str>| {
+                let material = Material { experiment, spec, data, retrieval, backbone, began_on };
                 ranking::compute(material, seed, options, checkpoints)
             };
             let is_auto = experiment.device == DeviceChoice::Auto;
@@ -252,8 +252,9 @@ impl Seeds<'_> {
                 }
                 // Nobody asked for this device, and the processor goes on from what it reached.
                 reporter.emit(Event::Warning(&format!("{error}; going on without it")));
-                *loaded = None;
-                rank(loaded.insert(load(None)?))
+                let began_on =
+                    loaded.take().and_then(|backbone| Some(backbone.model.computing()?.facts.describe()));
+                rank(loaded.insert(load(None)?), began_on.as_deref())
             };
             let backbone = match loaded.take() {
                 Some(backbone) => backbone,
@@ -265,7 +266,7 @@ impl Seeds<'_> {
                     backbone => backbone?,
                 },
             };
-            match rank(loaded.insert(backbone)) {
+            match rank(loaded.insert(backbone), None) {
                 Err(Error::Rank(rank::Error::Device(error))) => on_processor(error, loaded),
                 done => done,
             }

@@ -234,8 +234,8 @@ pub fn compute_cell(
         return Ok(CellEnding::Waiting(Vec::new()));
     };
     let job = match step {
-        Step::Ranking => job.examined().with_device(options.devices, &folders.runs),
-        Step::Retrieval => job.with_device(options.devices, &folders.runs),
+        Step::Ranking => job.examined().with_device(options.devices, &folders.runs, Some(step)),
+        Step::Retrieval => job.with_device(options.devices, &folders.runs, Some(step)),
         Step::Pretraining => job,
     };
     if let State::Waiting(needs) = &job.state

@@ -112,12 +112,27 @@ fn is_memory(error: &Error) -> bool {
     matches!(error, Error::Device(cuda::Error::Memory { .. }))
 }
 
+/// What `compute` gives; where memory is not enough, once more without what is left of earlier batches.
+fn again<T>(
+    engine: &mut dyn Engine,
+    compute: &mut dyn FnMut(&mut dyn Engine) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match compute(engine) {
+        Err(error) if is_memory(&error) => {
+            engine.forget();
+            compute(engine)
+        }
+        other => other,
+    }
+}
+
 impl Model for Backbone<'_> {
     fn scores(&mut self, prompts: &[&[u32]], letters: &[u32]) -> Result<Vec<f32>, Error> {
         let batch = Batch::new(prompts, 1);
         self.engine.check(&batch)?;
         if !self.is_too_large(prompts.len(), batch.rows()) {
-            match self.engine.scores(&batch, letters, self.adapter.as_ref()) {
+            let adapter = self.adapter.as_ref();
+            match again(&mut *self.engine, &mut |engine| engine.scores(&batch, letters, adapter)) {
                 Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(batch.rows()),
                 other => return other,
             }
@@ -171,7 +186,7 @@ impl Backbone<'_> {
         self.engine.check(&batch)?;
         let rows = batch.rows();
         if !self.is_too_large(prompts.len(), rows) {
-            let most = self.engine.keep(&batch)?;
+            let most = self.engine.keep(&batch, adapter.spec())?;
             let keep = match self.checkpointing {
                 Checkpointing::Never => Some(Keep::Everything),
                 Checkpointing::Always => Some(Keep::Inputs),
@@ -181,7 +196,9 @@ impl Backbone<'_> {
             if keep.is_some() || prompts.len() == 1 {
                 let keep = keep.unwrap_or(Keep::Inputs);
                 let step = Step { dropout, labels, keep };
-                match self.engine.learn(&batch, &taught, adapter, step, gradient) {
+                let mut learn =
+                    |engine: &mut dyn Engine| engine.learn(&batch, &taught, adapter, step, gradient);
+                match again(&mut *self.engine, &mut learn) {
                     Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(rows),
                     other => return other,
                 }

@@ -253,6 +253,12 @@ impl<O: DecoderOps> Workspace<O> {
         }
     }
 
+    /// Give back what a step on a model of so many layers that keeps `keep` does not need: an earlier one may have kept more.
+    pub fn keep_only(&mut self, keep: Keep, layers: usize) {
+        self.states.truncate(layers.min(keep.states(layers) + 1));
+        self.inputs.truncate(if keep == Keep::Nothing { 2 } else { layers });
+    }
+
     /// The operations.
     pub fn ops(&mut self) -> &mut O {
         &mut self.ops
@@ -315,18 +321,19 @@ pub fn expected_bytes(config: &ModelConfig, rows: usize, wanted: usize, keep: Op
 }
 
 /// Bytes that a batch will need on a device beside the weights, as [`expected_bytes`], activations being kept in `activation` bytes each.
+/// A training step says what it keeps, and the ranks of all adapters of a layer together.
 #[must_use]
 pub fn device_bytes(
     config: &ModelConfig,
     (rows, wanted): (usize, usize),
-    keep: Option<Keep>,
+    keep: Option<(Keep, usize)>,
     activation: usize,
 ) -> u64 {
     let ModelConfig { hidden: d, intermediate: f, layers, heads, kv_heads, head_dim, vocab, .. } = *config;
     let (q, kv, e) = (heads * head_dim, kv_heads * head_dim, activation);
     let norms = if config.qk_norm { q + kv } else { 0 };
-    let state = |m: usize| e * (m * (2 * q + 2 * f + norms) + rows * 2 * kv) + 4 * m * (d + heads + 2);
-    let keep = keep.unwrap_or(Keep::Nothing);
+    let (keep, low) = keep.unwrap_or((Keep::Nothing, 0));
+    let state = |m: usize| e * (m * (2 * q + 2 * f + norms) + rows * 2 * kv) + 4 * m * (d + heads + 2 + low);
     let states = match keep.states(layers) {
         0 => state(rows),
         kept => {

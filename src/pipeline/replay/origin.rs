@@ -29,6 +29,13 @@ pub(super) struct Facts {
     pub keys: Vec<(u64, &'static str, String)>,
 }
 
+impl Facts {
+    /// Whether a device computed any of them.
+    pub fn was_on_device(&self) -> bool {
+        self.machines.iter().any(|machine| machine.device.is_some())
+    }
+}
+
 pub(super) fn of_cell(manifest: &Manifest) -> Facts {
     let stage = if manifest.stage == RankingCell::NAME { RankingCell::NAME } else { Cell::NAME };
     Facts {
@@ -134,7 +141,7 @@ impl Facts {
         hold("processor".to_owned(), machine(&processor), processor(&here));
         hold("instruction sets".to_owned(), machine(&|m| m.cpu_features.clone()), here.cpu_features.clone());
         let device = |machine: &Machine| machine.device.clone().unwrap_or_default();
-        hold("device of the retriever".to_owned(), machine(&device), "known when it has computed".to_owned());
+        hold("device".to_owned(), machine(&device), "known when it has computed".to_owned());
         hold("threads".to_owned(), machine(&|m| m.threads.to_string()), here.threads.to_string());
         let split = |data: &DatasetRecord| data.split_fingerprint.get(..16).unwrap_or_default().to_owned();
         hold("split".to_owned(), BTreeSet::from([split(&self.dataset)]), split(data));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Engine, Error};
 use crate::backbone::decoder::{Batch, BatchError, Keep, Step, Transformer, Workspace, device_bytes};
-use crate::backbone::{Adapter, ModelConfig};
+use crate::backbone::{Adapter, AdapterSpec, ModelConfig};
 use crate::cuda::{Array, DecoderOps, Machine, Numbers};
 
 /// Memory that is left to others and to what is not counted: small arrays, and what the driver needs.
@@ -42,7 +42,7 @@ impl<E: Numbers> Engine for Device<'_, E> {
         self.model.check(batch)
     }
 
-    fn keep(&self, batch: &Batch) -> Result<Option<Keep>, Error> {
+    fn keep(&mut self, batch: &Batch, adapter: &AdapterSpec) -> Result<Option<Keep>, Error> {
         let (free, _) = self.machine.memory()?;
         // What earlier batches have used is used again.
         let most = (free + self.workspace.bytes() as u64).saturating_sub(MARGIN);
@@ -51,12 +51,14 @@ impl<E: Numbers> Engine for Device<'_, E> {
         let converted = if E::plain(head).is_some() { 0 } else { head.rows() * head.cols() * size_of::<E>() };
         let most = most.saturating_sub(converted as u64);
         let (rows, wanted, layers) = (batch.rows(), batch.wanted().len(), self.config().layers);
-        let fits = |keep| device_bytes(self.config(), (rows, wanted), Some(keep), size_of::<E>()) <= most;
-        if fits(Keep::Everything) {
-            return Ok(Some(Keep::Everything));
-        }
+        let low = adapter.r * adapter.targets.len();
+        let fits =
+            |keep| device_bytes(self.config(), (rows, wanted), Some((keep, low)), size_of::<E>()) <= most;
         let states = (1..layers).rev().map(Keep::States);
-        Ok(states.chain([Keep::Inputs]).find(|keep| fits(*keep)))
+        let keeps = std::iter::once(Keep::Everything).chain(states).chain([Keep::Inputs]);
+        let found = keeps.into_iter().find(|keep| fits(*keep));
+        self.workspace.keep_only(found.unwrap_or(Keep::Inputs), layers);
+        Ok(found)
     }
 
     fn scores(

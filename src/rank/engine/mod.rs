@@ -11,7 +11,7 @@ pub use upload::Upload;
 
 use super::Error;
 use crate::backbone::decoder::{Batch, BatchError, Keep, Step};
-use crate::backbone::{Adapter, ModelConfig};
+use crate::backbone::{Adapter, AdapterSpec, ModelConfig};
 
 /// A frozen backbone somewhere, and the memory in which it computes. Adapters and their gradients are on the host.
 pub trait Engine {
@@ -24,11 +24,12 @@ pub trait Engine {
     /// As [`Transformer::check`](crate::backbone::decoder::Transformer::check).
     fn check(&self, batch: &Batch) -> Result<(), BatchError>;
 
-    /// What a training step on `batch` can keep in the memory that there is; `None` if it cannot even keep the inputs of layers.
+    /// What a training step on `batch` can keep in the memory that there is; `None` if it cannot even keep the inputs of layers. Gives back
+    /// what the step does not need.
     ///
     /// # Errors
     /// If the device fails.
-    fn keep(&self, batch: &Batch) -> Result<Option<Keep>, Error>;
+    fn keep(&mut self, batch: &Batch, adapter: &AdapterSpec) -> Result<Option<Keep>, Error>;
 
     /// Scores of the tokens `letters` after each prompt. `# Shapes: gives (wanted, letters)`
     ///

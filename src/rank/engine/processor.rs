@@ -2,7 +2,7 @@
 
 use super::{Engine, Error};
 use crate::backbone::decoder::{Batch, BatchError, Decoder, Keep, Step, Workspace, expected_bytes};
-use crate::backbone::{Adapter, ModelConfig};
+use crate::backbone::{Adapter, AdapterSpec, ModelConfig};
 
 /// Memory of activations from which on they are computed again, where that is left to the program.
 const MOST_ACTIVATIONS: usize = 2 << 30;
@@ -30,7 +30,7 @@ impl Engine for Processor<'_> {
         self.decoder.check(batch)
     }
 
-    fn keep(&self, batch: &Batch) -> Result<Option<Keep>, Error> {
+    fn keep(&mut self, batch: &Batch, _: &AdapterSpec) -> Result<Option<Keep>, Error> {
         let (rows, wanted) = (batch.rows(), batch.wanted().len());
         let everything = expected_bytes(self.config(), rows, wanted, Some(Keep::Everything));
         Ok(Some(if everything > MOST_ACTIVATIONS { Keep::Inputs } else { Keep::Everything }))

@@ -127,7 +127,7 @@ fn held<E: Numbers>(machine: &Arc<dyn Machine>, config: &ModelConfig, keep: Opti
             model.loss_and_gradients(&batch, &labels, view, step, &mut gradients, &mut workspace).unwrap();
         }
     }
-    (workspace.bytes(), device_bytes(config, (rows, wanted), keep, size_of::<E>()))
+    (workspace.bytes(), device_bytes(config, (rows, wanted), keep.map(|keep| (keep, 4)), size_of::<E>()))
 }
 
 #[test]

@@ -48,7 +48,8 @@ fn a_gpu_is_asked_for_only_where_the_experiment_names_one() {
     for (device, expected) in [("auto", 0), ("cpu", 0), ("cuda:1", 1)] {
         experiment.device = device.parse().unwrap();
         assert_eq!(gpus(&experiment, Step::Retrieval), expected, "{device}");
-        assert_eq!(gpus(&experiment, Step::Ranking), 0, "the ranker computes on processors");
+        assert_eq!(gpus(&experiment, Step::Ranking), expected, "{device}");
+        assert_eq!(gpus(&experiment, Step::Pretraining), 0, "built-in backbones are taught on processors");
     }
 }
 

@@ -253,12 +253,6 @@ impl<O: DecoderOps> Workspace<O> {
         }
     }
 
-    /// Give back what a step on a model of so many layers that keeps `keep` does not need: an earlier one may have kept more.
-    pub fn keep_only(&mut self, keep: Keep, layers: usize) {
-        self.states.truncate(layers.min(keep.states(layers) + 1));
-        self.inputs.truncate(if keep == Keep::Nothing { 2 } else { layers });
-    }
-
     /// The operations.
     pub fn ops(&mut self) -> &mut O {
         &mut self.ops

@@ -52,12 +52,15 @@ impl<E: Numbers> Engine for Device<'_, E> {
         let most = most.saturating_sub(converted as u64);
         let (rows, wanted, layers) = (batch.rows(), batch.wanted().len(), self.config().layers);
         let low = adapter.r * adapter.targets.len();
-        let fits =
-            |keep| device_bytes(self.config(), (rows, wanted), Some((keep, low)), size_of::<E>()) <= most;
+        let needed =
+            |keep: Keep| device_bytes(self.config(), (rows, wanted), Some((keep, low)), size_of::<E>());
         let states = (1..layers).rev().map(Keep::States);
         let keeps = std::iter::once(Keep::Everything).chain(states).chain([Keep::Inputs]);
-        let found = keeps.into_iter().find(|keep| fits(*keep));
-        self.workspace.keep_only(found.unwrap_or(Keep::Inputs), layers);
+        let found = keeps.into_iter().find(|keep| needed(*keep) <= most);
+        // What other batches have left has other sizes: it is used again only where there is room for all of this one beside it.
+        if needed(found.unwrap_or(Keep::Inputs)) + MARGIN > free {
+            self.forget();
+        }
         Ok(found)
     }
 

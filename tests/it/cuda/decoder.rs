@@ -7,8 +7,8 @@ use bench::backbone::{Adapter, AdapterSpec, ModelConfig, Weights};
 use bench::cuda::{Array, DecoderOps, Machine, Numbers};
 use bench::experiment::LoraTarget;
 use bench::nn::quant::Storage;
-use bench::rank::engine::check::{Case, OF_BF16, OF_F32};
-use bench::rank::engine::{Device, Upload};
+use bench::rank::engine::check::{Case, OF_BF16, OF_F32, wide_products};
+use bench::rank::engine::{Device, Engine, MARGIN, Upload};
 use bench::rank::{Backbone, Model, Tunable};
 use bench::seed::Seed;
 use half::bf16;
@@ -29,6 +29,20 @@ fn a_decoder_on_a_device_scores_and_learns_as_on_the_processor() {
                 println!("{}: {what} of {name} in bf16: {by:.2e}", machine.name());
                 assert!(by > 0.0 && by < OF_BF16, "{what} of {name}: {by}");
             }
+        }
+    }
+}
+
+#[test]
+fn kernels_of_large_models_give_what_the_processor_gives() {
+    for machine in machines() {
+        for (what, by) in Case::wide().distances::<bf16>(&machine).unwrap() {
+            println!("{}: {what} of a wide model in bf16: {by:.2e}", machine.name());
+            assert!(by > 0.0 && by < OF_BF16, "{what}: {by}");
+        }
+        for (what, by) in wide_products(&machine).unwrap() {
+            println!("{}: wide {what}: {by:.2e}", machine.name());
+            assert!(by < 1e-6, "{what}: {by}");
         }
     }
 }
@@ -145,5 +159,49 @@ fn what_a_step_will_need_of_a_device_is_known_before() {
             println!("{name}, {keep:?}: {found} bytes, {expected} expected ({ratio:.3})");
             assert!((0.9..=1.1).contains(&ratio), "{name}, {keep:?}: {found} bytes, {expected} expected");
         }
+    }
+}
+
+#[test]
+fn a_longer_batch_gives_back_the_states_that_it_cannot_keep() {
+    let config = ModelConfig { layers: 6, ..tiny::config() };
+    let weights = || Weights::random(&config, Storage::Nf4 { double: true }, Seed::new(3));
+    let spec = AdapterSpec { r: 2, alpha: 4.0, dropout: 0.0, targets: vec![LoraTarget::QProj] };
+    let adapter = Adapter::new(&config, &spec, Seed::new(1));
+    let tokens = |n: u32| (0..n).map(|at| at * 17 % 250).collect::<Vec<u32>>();
+    let (short, long) = (tokens(40), tokens(72));
+    let batch = |prompt: &[u32]| Batch::apart(&[prompt], 2);
+    let bytes = |rows: usize, keep| device_bytes(&config, (rows, 2), Some((keep, 2)), 4);
+    // Room for all states of the short prompt, and for less of the long one.
+    let room = bytes(40, Keep::Everything) + bytes(40, Keep::Everything) / 50;
+    assert!(room < bytes(72, Keep::States(4)) && room > bytes(72, Keep::Inputs));
+    let Some((driver, seen)) = Emulated::start(Trouble::default()) else { return };
+    let model: Transformer<DecoderOps<f32>> =
+        Transformer::new(Upload::new(&driver.open(0).unwrap()).all(weights()).unwrap());
+    let held = seen.used.lock().unwrap().0;
+    drop((model, driver));
+    let trouble = Trouble { taken: MEMORY - MARGIN - held - room, ..Trouble::default() };
+    let (driver, seen) = Emulated::start(trouble).unwrap();
+    let machine = driver.open(0).unwrap();
+    let model: Transformer<DecoderOps<f32>> = Transformer::new(Upload::new(&machine).all(weights()).unwrap());
+    let mut engine = Device::new(&model, &machine);
+    let mut gradient = vec![0.0; adapter.weights.len()];
+    let mut kept = Vec::new();
+    for prompt in [&short, &long, &short] {
+        let batch = batch(prompt);
+        let keep = engine.keep(&batch, &spec).unwrap().unwrap();
+        let step = Step { dropout: None, labels: 2, keep };
+        engine.learn(&batch, &[1, 2], &adapter, step, &mut gradient).unwrap();
+        let used = seen.used.lock().unwrap().0 - held;
+        let expected = device_bytes(&config, (batch.rows(), 2), Some((keep, 2)), 4);
+        println!("{keep:?}: {used} bytes, {expected} expected, room for {room}");
+        kept.push((keep, used));
+    }
+    assert!(matches!(kept[0].0, Keep::Everything | Keep::States(4..)), "{kept:?}");
+    assert!(matches!(kept[1].0, Keep::States(1..4) | Keep::Inputs), "{kept:?}");
+    assert_eq!(kept[2].0, kept[0].0);
+    // The adapter, its gradients, the table of rotations and other small arrays are beside what is counted.
+    for (keep, used) in kept {
+        assert!(used < room + room / 5, "{keep:?}: {used} bytes, room for {room}");
     }
 }

@@ -206,7 +206,7 @@ fn lessons_to_end(
                     return Ok(StopReason::LossNotFinite { step, loss });
                 }
                 done.losses = (done.losses.0 + loss, done.losses.1 + 1);
-                watch.progress(done, model.memory());
+                watch.progress(done, model);
                 let stop = options.interrupt.requested();
                 if stop || options.checkpoints.due() {
                     resume::keep(model, optimizer, watch, done);
@@ -365,16 +365,19 @@ impl<'a> Watch<'a> {
         self.before + self.began.elapsed()
     }
 
-    fn progress(&mut self, done: &Done, memory: Option<(u64, u64)>) {
-        let (loss, Best { metric, step, .. }) = (done.losses.0 / f64::from(done.losses.1), self.best);
-        let speed = done.shown.tokens as f64 / done.step_time.as_secs_f64().max(1e-9);
-        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
-        let memory = memory
-            .map_or_else(String::new, |(used, total)| format!(", {:.1} of {:.1} GiB", gib(used), gib(total)));
-        let by = self.spec.select_by;
-        let detail =
-            format!("loss {loss:.3}, best {by} {metric:.4} at step {step}, {speed:.0} tokens/s{memory}");
-        tell(self.options.reporter, &mut self.told, done.steps, || detail);
+    fn progress(&mut self, done: &Done, model: &dyn Tunable) {
+        let (by, Best { metric, step, .. }) = (self.spec.select_by, self.best);
+        // A device is asked for its memory only where somebody reads it: it finishes what it does first.
+        let detail = || {
+            let loss = done.losses.0 / f64::from(done.losses.1);
+            let speed = done.shown.tokens as f64 / done.step_time.as_secs_f64().max(1e-9);
+            let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+            let memory = model.memory().map_or_else(String::new, |(used, total)| {
+                format!(", {:.1} of {:.1} GiB", gib(used), gib(total))
+            });
+            format!("loss {loss:.3}, best {by} {metric:.4} at step {step}, {speed:.0} tokens/s{memory}")
+        };
+        tell(self.options.reporter, &mut self.told, done.steps, detail);
     }
 
     /// Validate; of a model whose scores are no longer numbers, the first such score. Its adapter is lost, but not the best.

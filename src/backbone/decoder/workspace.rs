@@ -253,11 +253,6 @@ impl<O: DecoderOps> Workspace<O> {
         }
     }
 
-    /// The operations.
-    pub fn ops(&mut self) -> &mut O {
-        &mut self.ops
-    }
-
     /// Bytes of the buffers in use, [`expected_bytes`] before the fact.
     #[must_use]
     pub fn bytes(&self) -> usize {

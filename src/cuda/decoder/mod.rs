@@ -53,12 +53,6 @@ impl<E: Numbers> DecoderOps<E> {
             softmax: SoftmaxRoom::new(machine),
         }
     }
-
-    /// The kernels that it calls.
-    #[must_use]
-    pub const fn kernels(&self) -> &Kernels {
-        &self.kernels
-    }
 }
 
 /// The prompts of a batch on a device.

@@ -31,6 +31,18 @@ fn dense<'a, E: Numbers>(
     Ok(scratch.all())
 }
 
+/// Either kind as f32, in `scratch` if it has to be widened.
+fn floats<'a, E: Numbers>(
+    kernels: &Kernels,
+    from: Read<'a, DecoderOps<E>>,
+    scratch: &'a mut Array<f32>,
+) -> Result<Slice<'a, f32>, Error> {
+    match from {
+        Either::Floats(from) => Ok(from.all()),
+        Either::Activations(from) => E::widened(kernels, from.all(), scratch),
+    }
+}
+
 /// To write `len` numbers, or to add to those that are there.
 fn target<'a, E: Numbers>(
     kernels: &Kernels,
@@ -113,10 +125,6 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
 
     fn clear(&mut self, floats: &mut Room<f32>, len: usize) -> Done {
         floats.on(self.kernels.machine()).zeros(len)
-    }
-
-    fn values(&mut self, floats: &Room<f32>) -> Result<Vec<f32>, Error> {
-        floats.array().get()
     }
 
     fn embed(&mut self, table: &Frozen, ids: &Room<u32>, to: &mut Room<f32>) -> Done {
@@ -286,10 +294,7 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
         (gradients, place): Gradient<'_, Self>,
     ) -> Done {
         let (kernels, [left, right]) = (&self.kernels, &mut self.wide);
-        let dy = match dy {
-            Either::Floats(dy) => dy.all(),
-            Either::Activations(dy) => E::widened(kernels, dy.all(), left)?,
-        };
+        let dy = floats(kernels, dy, left)?;
         let x = E::widened(kernels, x.all(), right)?;
         let to = gradients.part_mut(place);
         kernels.product((n, k, m), Matrix::transposed(dy, n), Matrix::rows(x, k), to, Start::Sum)
@@ -297,10 +302,7 @@ impl<E: Numbers> decoder::DecoderOps for DecoderOps<E> {
 
     fn bias_gradient(&mut self, dy: Read<'_, Self>, (gradients, place): Gradient<'_, Self>) -> Done {
         let (kernels, [scratch, _]) = (&self.kernels, &mut self.wide);
-        let dy = match dy {
-            Either::Floats(dy) => dy.all(),
-            Either::Activations(dy) => E::widened(kernels, dy.all(), scratch)?,
-        };
+        let dy = floats(kernels, dy, scratch)?;
         kernels.column_sums(place.len(), dy, None, gradients.part_mut(place))
     }
 

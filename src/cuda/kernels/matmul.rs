@@ -38,21 +38,10 @@ impl Kernels {
             Right::Transposed(b) => (b, true),
         };
         assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "({m}, {n}, {k}) of matmul");
-        let (mode, bias) = match start {
-            Start::Zero => (0u32, 0),
-            Start::Sum => (1, 0),
-            Start::Columns(bias) => {
-                assert_eq!(bias.len(), n, "columns");
-                (2, bias.at())
-            }
-            Start::Rows(bias) => {
-                assert_eq!(bias.len(), m, "rows");
-                (3, bias.at())
-            }
-        };
+        let (mode, bias) = start.raw(m, n);
         if bias == 0 {
             let half = size_of::<C>() == 2;
-            let (sizes, sum) = ((m, n, k), mode == 1);
+            let (sizes, sum) = ((m, n, k), matches!(start, Start::Sum));
             let product = Product { sizes, a: a.at(), b: b.at(), transposed, c: c.at(), half, sum };
             // SAFETY: lengths were held against the sizes above.
             if unsafe { self.machine.product(&product) }? {

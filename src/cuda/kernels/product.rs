@@ -66,6 +66,24 @@ pub enum Start<'a> {
     Rows(Slice<'a, f32>),
 }
 
+impl Start<'_> {
+    /// As kernels take it, for C (m, n): which it is (`START_` in `common.cuh`), and where its values are, or 0.
+    pub(super) fn raw(self, m: usize, n: usize) -> (u32, u64) {
+        match self {
+            Self::Zero => (0, 0),
+            Self::Sum => (1, 0),
+            Self::Columns(bias) => {
+                assert_eq!(bias.len(), n, "columns");
+                (2, bias.at())
+            }
+            Self::Rows(bias) => {
+                assert_eq!(bias.len(), m, "rows");
+                (3, bias.at())
+            }
+        }
+    }
+}
+
 impl Kernels {
     /// `C = start + A B`, as [`nn::gemm::gemm`](crate::nn::gemm::gemm). `# Shapes: A (m, k), B (k, n), C (m, n)`
     ///
@@ -82,18 +100,7 @@ impl Kernels {
         a.check((m, k));
         b.check((k, n));
         assert_eq!(c.len(), m * n, "C");
-        let (mode, bias) = match start {
-            Start::Zero => (0u32, 0),
-            Start::Sum => (1, 0),
-            Start::Columns(bias) => {
-                assert_eq!(bias.len(), n, "columns");
-                (2, bias.at())
-            }
-            Start::Rows(bias) => {
-                assert_eq!(bias.len(), m, "rows");
-                (3, bias.at())
-            }
-        };
+        let (mode, bias) = start.raw(m, n);
         // Large tiles where they are enough to keep a device busy.
         let wide = m.div_ceil(64) * n.div_ceil(64) >= 64;
         let (kernel, tile) = if wide { ("product_wide", 64) } else { ("product_deep", 16) };

@@ -2,15 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
-use bench::events::{Event, Interrupt, Reporter};
 use bench::experiment::{Experiment, Override};
-use bench::pipeline::{Devices, Ending, Folders, Options, run};
+use bench::pipeline::{Devices, Ending};
 use bench::run::RankingCell;
 
 use super::driver::{Emulated, Trouble};
+use super::running::run_experiment;
 use crate::rank::tiny;
 
 const FILE: &str = "name = \"x\"\nseeds = [5]\n[dataset]\nname = \"synthetic\"\nusers = 12\nitems = 16\n[retriever]\nkind = \"popularity\"\n\
@@ -18,17 +17,6 @@ const FILE: &str = "name = \"x\"\nseeds = [5]\n[dataset]\nname = \"synthetic\"\n
                     compute_type = \"f32\"\n[ranker]\nhistory_items = 1\ntitle_tokens = 3\nlora_r = 2\nbatch_size = 2\nmax_steps = 1\n\
                     validate_every_steps = 1\nvalidation_users = 2\nwarmup_steps = 1\nlearning_rate = 1e-3\nselect_by = \"ndcg@3\"\n\
                     negatives = 1\n";
-
-#[derive(Default)]
-struct Told(Mutex<Vec<String>>);
-
-impl Reporter for Told {
-    fn emit(&self, event: Event<'_>) {
-        if let Event::Warning(text) | Event::Note(text) = event {
-            self.0.lock().unwrap().push(text.to_owned());
-        }
-    }
-}
 
 /// The second stage of a run, what was told, and how often a kernel was launched; in a new folder.
 fn ranked(trouble: Trouble, overrides: &[&str]) -> Option<(Result<RankingCell, String>, Vec<String>, u64)> {
@@ -41,22 +29,7 @@ fn ranked(trouble: Trouble, overrides: &[&str]) -> Option<(Result<RankingCell, S
     let overrides: Vec<Override> = overrides.iter().map(|text| text.parse().unwrap()).collect();
     let overrides: Vec<Override> = overrides.into_iter().chain([name.parse().unwrap()]).collect();
     let experiment = Experiment::load(Path::new(&at("x.toml")), &overrides, &[]).unwrap();
-    let folders = Folders {
-        data: at("data"),
-        runs: at("runs"),
-        reports: at("reports"),
-        baselines: None,
-        rescue: at("rescue"),
-    };
-    let (told, interrupt, devices) = (Told::default(), Interrupt::default(), Devices::of(driver));
-    let options = Options {
-        folders: &folders,
-        keep_going: true,
-        devices: &devices,
-        reporter: &told,
-        interrupt: &interrupt,
-    };
-    let outcome = run(vec![experiment], options).unwrap().outcomes.remove(0);
+    let (outcome, told) = run_experiment(&Devices::of(driver), folder.path(), experiment);
     let found = match outcome.ending {
         Ending::Finished { mut cells, .. } => Ok(cells.remove(0).ranking.unwrap()),
         Ending::Failed { error, .. } => Err(error.to_string()),
@@ -64,7 +37,7 @@ fn ranked(trouble: Trouble, overrides: &[&str]) -> Option<(Result<RankingCell, S
         _ => Err("neither finished nor failed".to_owned()),
     };
     let launches = seen.launches.load(Ordering::SeqCst);
-    Some((found, told.0.into_inner().unwrap(), launches))
+    Some((found, told, launches))
 }
 
 fn scores(cell: &RankingCell) -> Vec<f32> {

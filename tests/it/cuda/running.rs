@@ -44,6 +44,11 @@ fn run_on(driver: Box<dyn Driver>, folder: &Path, overrides: &[&str]) -> (Outcom
 }
 
 fn run_with(devices: &Devices, folder: &Path, overrides: &[&str]) -> (Outcome, Vec<String>) {
+    run_experiment(devices, folder, experiment(folder, overrides))
+}
+
+/// What comes of it in a folder, and what was told.
+pub fn run_experiment(devices: &Devices, folder: &Path, experiment: Experiment) -> (Outcome, Vec<String>) {
     let folders = Folders {
         data: folder.join("data"),
         runs: folder.join("runs"),
@@ -54,7 +59,7 @@ fn run_with(devices: &Devices, folder: &Path, overrides: &[&str]) -> (Outcome, V
     let (told, interrupt) = (Told::default(), Interrupt::default());
     let options =
         Options { folders: &folders, keep_going: true, devices, reporter: &told, interrupt: &interrupt };
-    let outcome = run(vec![experiment(folder, overrides)], options).unwrap().outcomes.remove(0);
+    let outcome = run(vec![experiment], options).unwrap().outcomes.remove(0);
     (outcome, told.0.into_inner().unwrap())
 }
 

@@ -142,10 +142,6 @@ impl DecoderOps for Cpu {
         Ok(())
     }
 
-    fn values(&mut self, floats: &Buffer) -> Result<Vec<f32>, Infallible> {
-        Ok(floats.to_vec())
-    }
-
     fn embed(&mut self, table: &dyn Matrix, ids: &Vec<u32>, to: &mut Buffer) -> Done {
         rows::embed(table, ids, to.reset(ids.len() * table.cols()));
         Ok(())

@@ -141,8 +141,6 @@ pub trait DecoderOps {
     ) -> Result<Self::Rotations, Self::Error>;
     /// Make it zeros.
     fn clear(&mut self, floats: &mut Self::Floats, len: usize) -> Result<(), Self::Error>;
-    /// Its values.
-    fn values(&mut self, floats: &Self::Floats) -> Result<Vec<f32>, Self::Error>;
 
     /// Rows of a table: [`rows::embed`](crate::nn::rows::embed). `# Shapes: table (., d), to (ids, d)`
     fn embed(

@@ -1,6 +1,11 @@
-// CUDA kernels on this machine's processor: every thread of a block is a fiber, blocks come one after the other. For tests of what kernels
-// compute where there is no device; it says nothing about races between blocks, about memory that a device may not touch, or about time.
+// CUDA kernels on this machine's processor: every thread of a block is a fiber. For tests of what kernels compute where there is no device; it
+// says nothing about memory that a device may not touch, or about time.
+//
+// What a device leaves open is drawn, anew for each launch: the order of blocks, which of the threads between two barriers comes first, and
+// whether an asynchronous copy is done at once or when it is waited for. Shared memory holds no numbers before a launch. So a kernel that lacks a
+// barrier, or whose blocks depend on each other, gives other results than it should, if not each time.
 
+#include <link.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdint.h>
@@ -14,12 +19,47 @@
 
 #define __global__
 #define __device__
-#define __shared__ static
+// All of it is in one place then, which is found in order to spoil it.
+#define __shared__ static thread_local
 
 struct uint3 {
     unsigned x, y, z;
 };
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
+
+static void must(bool holds, const char *what) {
+    if (holds) return;
+    fprintf(stderr, "the emulator of devices: %s\n", what);
+    abort();
+}
+
+// What comes next of what a device leaves open.
+static uint64_t drawn;
+static unsigned draw() {
+    uint64_t z = drawn += 0x9e3779b97f4a7c15ULL;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return (unsigned)((z ^ (z >> 31)) >> 32);
+}
+// All of `count` once: from somewhere on, in steps that have no divisor in common with it.
+struct Order {
+    unsigned at, step, count;
+    explicit Order(unsigned count) : at(draw() % count), step(draw() % count), count(count) {
+        auto common = [](unsigned a, unsigned b) {
+            while (b) {
+                unsigned rest = a % b;
+                a = b, b = rest;
+            }
+            return a;
+        };
+        while (common(step, count) != 1) step = step % count + 1;
+    }
+    unsigned next() {
+        unsigned found = at;
+        at = (unsigned)(((uint64_t)at + step) % count);
+        return found;
+    }
+};
 
 // It is made once and works for block after block; jumps between fibers ask nothing of the system.
 struct Fiber {
@@ -131,6 +171,41 @@ static void resume_fiber() {
     setcontext(&begin);
 }
 
+// A copy is done at once or when it is waited for.
+struct Copy {
+    void *to;
+    const void *from;
+    bool inside;
+    unsigned group;
+
+    void done() const {
+        if (inside) memcpy(to, from, 16);
+        else memset(to, 0, 16);
+    }
+};
+struct Copies {
+    std::vector<Copy> open;
+    unsigned group;
+};
+static std::vector<Copies> copies;
+
+// Every four bytes of shared memory a NaN.
+static void spoil_shared() {
+    static thread_local int inside;
+    auto spoil = [](struct dl_phdr_info *module, size_t, void *inside) {
+        char *begin = (char *)module->dlpi_tls_data;
+        for (int i = 0; begin && i < module->dlpi_phnum; i++) {
+            size_t bytes = module->dlpi_phdr[i].p_memsz;
+            if (module->dlpi_phdr[i].p_type != PT_TLS || (char *)inside < begin || (char *)inside >= begin + bytes) continue;
+            for (size_t at = 0; at + 4 <= bytes; at += 4) *(unsigned *)(begin + at) = 0x7fc0dead;
+            return 1;
+        }
+        return 0;
+    };
+    inside = 0;
+    must(dl_iterate_phdr(spoil, &inside) == 1, "shared memory is not found");
+}
+
 template <class Call>
 static void run(const unsigned grid[3], const unsigned block[3], Call call) {
     unsigned threads = block[0] * block[1] * block[2];
@@ -141,27 +216,32 @@ static void run(const unsigned grid[3], const unsigned block[3], Call call) {
     exchanged.resize(threads + 32);
     entry_of = &call;
     entry = [](void *call) { (*(Call *)call)(); };
-    for (unsigned z = 0; z < grid[2]; z++)
-        for (unsigned y = 0; y < grid[1]; y++)
-            for (unsigned x = 0; x < grid[0]; x++) {
-                blockIdx = {x, y, z};
-                whole = {0, 0};
-                warps.assign(threads / 32 + 1, Barrier{0, 0});
-                for (unsigned i = 0; i < threads; i++) {
-                    Fiber &fiber = fibers[i];
-                    fiber.index = {i % block[0], i / block[0] % block[1], i / (block[0] * block[1])};
-                    fiber.done = false;
-                }
-                for (bool left = true; left;) {
-                    left = false;
-                    for (now = 0; now < threads; now++) {
-                        if (fibers[now].done) continue;
-                        left = true;
-                        threadIdx = fibers[now].index;
-                        resume_fiber();
-                    }
-                }
+    spoil_shared();
+    unsigned blocks = grid[0] * grid[1] * grid[2];
+    Order of_blocks(blocks);
+    for (unsigned b = 0; b < blocks; b++) {
+        unsigned at = of_blocks.next();
+        blockIdx = {at % grid[0], at / grid[0] % grid[1], at / (grid[0] * grid[1])};
+        whole = {0, 0};
+        copies.clear();
+        warps.assign(threads / 32 + 1, Barrier{0, 0});
+        for (unsigned i = 0; i < threads; i++) {
+            Fiber &fiber = fibers[i];
+            fiber.index = {i % block[0], i / block[0] % block[1], i / (block[0] * block[1])};
+            fiber.done = false;
+        }
+        for (bool left = true; left;) {
+            left = false;
+            Order of_threads(threads);
+            for (unsigned i = 0; i < threads; i++) {
+                now = of_threads.next();
+                if (fibers[now].done) continue;
+                left = true;
+                threadIdx = fibers[now].index;
+                resume_fiber();
             }
+        }
+    }
 }
 
 template <class... A, size_t... I>
@@ -214,11 +294,6 @@ static void mma_bf16(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[
     }
 }
 
-static void must(bool holds, const char *what) {
-    if (holds) return;
-    fprintf(stderr, "the emulator of devices: %s\n", what);
-    abort();
-}
 static void load_matrices(unsigned (&to)[4], const void *row, bool transposed) {
     must((uintptr_t)row % 16 == 0, "a row of a matrix is not aligned");
     deposit().row = (const unsigned short *)row;
@@ -239,19 +314,6 @@ static void load_matrix_x4_transposed(unsigned (&to)[4], const void *row) {
     load_matrices(to, row, true);
 }
 
-// Copies are done when they are waited for, as late as a device may do them.
-struct Copy {
-    void *to;
-    const void *from;
-    bool inside;
-    unsigned group;
-};
-struct Copies {
-    std::vector<Copy> open;
-    unsigned group;
-};
-static std::vector<Copies> copies;
-
 static Copies &own_copies() {
     if (copies.size() < fibers.size()) copies.resize(fibers.size());
     return copies[now];
@@ -259,7 +321,9 @@ static Copies &own_copies() {
 static void copy_async_16(void *to, const void *from, bool inside) {
     must((uintptr_t)to % 16 == 0 && (uintptr_t)from % 16 == 0, "a copy is not aligned");
     Copies &own = own_copies();
-    own.open.push_back({to, from, inside, own.group});
+    Copy copy = {to, from, inside, own.group};
+    if (draw() % 2) copy.done();
+    else own.open.push_back(copy);
 }
 static void commit() {
     own_copies().group++;
@@ -271,10 +335,8 @@ static void wait_group() {
     for (Copy copy : own.open) {
         if (copy.group + LEFT >= own.group) {
             own.open[kept++] = copy;
-        } else if (copy.inside) {
-            memcpy(copy.to, copy.from, 16);
         } else {
-            memset(copy.to, 0, 16);
+            copy.done();
         }
     }
     own.open.resize(kept);

@@ -1,14 +1,15 @@
-//! Kernels on the processor, where there is a C++ compiler: what they compute, not how fast or whether they race.
+//! Kernels on the processor, where there is a C++ compiler: what they compute in any order that a device may choose, not how fast.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use bench::cuda::{Error, Machine, Shape, kernel_names, source};
 use libloading::Library;
 
-type Emulate = unsafe extern "C" fn(*const c_char, *const u32, *const u32, *mut *mut c_void) -> c_int;
+type Emulate = unsafe extern "C" fn(*const c_char, *const u32, *const u32, *mut *mut c_void, u64) -> c_int;
 
 /// What is built once for all tests.
 static BUILT: OnceLock<Option<(Library, tempfile::TempDir)>> = OnceLock::new();
@@ -18,7 +19,7 @@ static TURN: Mutex<()> = Mutex::new(());
 fn build() -> Option<(Library, tempfile::TempDir)> {
     let folder = tempfile::tempdir().unwrap();
     let mut text = format!("{}\n{}\n", include_str!("emulator.h"), source());
-    text.push_str("extern \"C\" int emulate(const char *name, const unsigned *grid, const unsigned *block, void **arguments) {\n");
+    text.push_str("extern \"C\" int emulate(const char *name, const unsigned *grid, const unsigned *block, void **arguments, uint64_t seed) {\n    drawn = seed;\n");
     for name in kernel_names() {
         text.push_str(&format!(
             "    if (!strcmp(name, \"{name}\")) return launch({name}, grid, block, arguments), 0;\n"
@@ -63,6 +64,8 @@ pub struct Emulator {
     emulate: Emulate,
     /// Memory by its address; poisoned when it is allocated.
     memory: Mutex<BTreeMap<u64, Box<[u64]>>>,
+    /// Launches so far, from `BENCH_EMULATOR_SEED` on: what a device leaves open is drawn for each.
+    launches: AtomicU64,
 }
 
 impl Emulator {
@@ -71,7 +74,9 @@ impl Emulator {
         let (library, _) = BUILT.get_or_init(build).as_ref()?;
         // SAFETY: the function has this type.
         let emulate = unsafe { *library.get::<Emulate>(b"emulate").unwrap() };
-        Some(Arc::new(Self { emulate, memory: Mutex::default() }))
+        let seed = std::env::var("BENCH_EMULATOR_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
+        let launches = AtomicU64::new(seed.unwrap_or(0) << 32);
+        Some(Arc::new(Self { emulate, memory: Mutex::default(), launches }))
     }
 
     /// That all bytes are of one allocation.
@@ -145,7 +150,8 @@ impl Machine for Emulator {
         let block = [shape.block, 1, 1];
         // SAFETY: whoever launches sees to the arguments.
         let code = unsafe {
-            (self.emulate)(name.as_ptr(), shape.grid.as_ptr(), block.as_ptr(), arguments.as_mut_ptr())
+            let seed = self.launches.fetch_add(1, Ordering::Relaxed);
+            (self.emulate)(name.as_ptr(), shape.grid.as_ptr(), block.as_ptr(), arguments.as_mut_ptr(), seed)
         };
         assert_eq!(code, 0, "no kernel {kernel}");
         Ok(())

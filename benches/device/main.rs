@@ -2,7 +2,9 @@
 //! and scores of an 8-billion-parameter ranker beside the rate at which the device multiplies matrices.
 //!
 //! `cargo bench --bench device` checks the device against the processor, times and prints tables; where there is none it says so. The
-//! device is `cuda:0`, or that of `BENCH_DEVICE`. With `BENCH_DATA_DIR` the batches are those of the real datasets, else random ones of the
+//! device is `cuda:0`, or that of `BENCH_DEVICE`. With `BENCH_PEER_PYTHON`, a Python that has `benches/peers/qlora-requirements.txt`, transformers
+//! with PEFT and bitsandbytes do the ranker's part first. With `BENCH_DENSE=1` its weights become bf16 on the device
+//! (`ranker.device_weights = "bf16"`). With `BENCH_DATA_DIR` the batches are those of the real datasets, else random ones of the
 //! same shape, and no whole training is timed. `BENCH_STEPS` (100) steps are timed. `BENCH_EMULATE=1` runs it all on the emulator of the tests,
 //! on a few sequences: it shows that this program works, and its times mean nothing.
 
@@ -14,6 +16,7 @@ mod emulator;
 mod floors;
 #[path = "../median.rs"]
 mod median;
+mod peer;
 mod ranker;
 mod timed;
 mod whole;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bench::backbone::decoder::{Batch, Keep, Masks, Step, Transformer};
+use bench::backbone::decoder::{Batch, Keep, Masks, Step, Transformer, Work};
 use bench::backbone::{Adapter, AdapterSpec, Known, ModelConfig, Weights};
-use bench::cuda::{Array, DecoderOps, Error, Frozen, Kernels, Machine, Right, Start};
+use bench::cuda::{Array, DecoderOps, Error, Frozen, Kernels, Machine, matrix_rate};
 use bench::document::ruled_table;
 use bench::events::{Interrupt, Silent};
 use bench::experiment::LoraTarget;
@@ -20,6 +20,7 @@ use rand::RngExt;
 
 use super::Bed;
 use super::median::median;
+use super::peer::{self, Peer};
 use super::timed::Timed;
 
 /// What is asked of an H100: shares of the measured matrix rate and of the copy bandwidth, and bytes.
@@ -70,6 +71,21 @@ impl Sizes {
     }
 }
 
+impl Sizes {
+    /// The options of the peer.
+    fn geometry(&self) -> [(&'static str, usize); 6] {
+        let ModelConfig { hidden, intermediate, layers, heads, kv_heads, vocab, .. } = self.config;
+        [
+            ("hidden", hidden),
+            ("intermediate", intermediate),
+            ("layers", layers),
+            ("heads", heads),
+            ("kv-heads", kv_heads),
+            ("vocab", vocab),
+        ]
+    }
+}
+
 fn of_device(error: rank::Error) -> Error {
     match error {
         rank::Error::Device(error) => error,
@@ -77,43 +93,23 @@ fn of_device(error: rank::Error) -> Error {
     }
 }
 
-/// Multiplications and additions that a pass cannot do without.
-struct Work {
-    products: f64,
-    attention: f64,
-}
-
-impl Work {
-    /// Of a forward pass over a batch.
-    fn of(config: &ModelConfig, batch: &Batch) -> Self {
-        let ModelConfig { hidden: d, intermediate: f, layers, heads, kv_heads, head_dim, .. } = *config;
-        let (q, kv) = (heads * head_dim, kv_heads * head_dim);
-        let (rows, wanted) = (batch.rows() as f64, batch.wanted().len() as f64);
-        let (of_all, of_wanted) = ((2 * d * kv) as f64, (2 * d * q + 3 * d * f) as f64);
-        let inner = (layers - 1) as f64 * rows * (of_all + of_wanted);
-        let last = rows * of_all + wanted * of_wanted;
-        // Scores and sums of values, of all layers but the last, whose queries are few.
-        let attention = (layers - 1) as f64 * 4.0 * batch.pairs() as f64 * q as f64;
-        Self { products: 2.0 * (inner + last), attention }
-    }
-
-    /// Of the whole step: gradients of inputs are products as large as those of the forward pass, and the backward pass of attention has five
-    /// where the forward pass has two. What is computed again is not counted.
-    fn step(&self, config: &ModelConfig, labels: usize) -> f64 {
-        let head = 4.0 * (labels * config.vocab * config.hidden) as f64;
-        2.0 * self.products + 3.5 * self.attention + head
-    }
-}
-
 /// Print what is measured of the ranker.
 pub fn table(bed: &Bed) -> Result<(), Error> {
     let sizes = Sizes::of(bed);
     println!("\nthe ranker: {}, NF4 with random weights, activations in bf16", sizes.name);
+    let prompts = prompts(&sizes);
+    let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
+    let peer = peer::run(
+        &lengths,
+        sizes.repeats,
+        &sizes.geometry(),
+        if bed.facts.is_some() { "cuda" } else { "cpu" },
+    );
     let timed = Timed::new(&bed.machine)?;
     let machine: Arc<dyn Machine> = Arc::clone(&timed) as Arc<dyn Machine>;
-    let rate = matrix_rate(&timed, &machine, sizes.square)?;
+    let rate = matrix_rate(&machine, sizes.square)?;
     println!(
-        "bf16 matrices of {} x {0}: {:.1} TFLOP/s{}",
+        "bf16 matrices of up to {} x {0}: {:.1} TFLOP/s{}",
         sizes.square,
         rate / 1e12,
         bed.facts.as_ref().and_then(bench::cuda::Facts::bf16_rate).map_or_else(String::new, |sheet| {
@@ -123,7 +119,8 @@ pub fn table(bed: &Bed) -> Result<(), Error> {
     dequantization(bed, &timed, &machine, &sizes)?;
 
     let began = Instant::now();
-    let mut upload = Upload::new(&machine);
+    let upload = Upload::new(&machine);
+    let mut upload = if std::env::var_os("BENCH_DENSE").is_some() { upload.dense() } else { upload };
     let storage = (Storage::Nf4 { double: true }, false);
     let interrupt = Interrupt::default();
     let drawn = Weights::stand_in_at(&mut upload, &sizes.config, storage, &Silent, &interrupt);
@@ -135,9 +132,8 @@ pub fn table(bed: &Bed) -> Result<(), Error> {
         bench::run::peak_memory_bytes().unwrap_or(0) as f64 / 1e9
     );
     let model: Transformer<DecoderOps<bf16>> = Transformer::new(weights);
-    let prompts = prompts(&sizes);
-    step(bed, (&timed, &machine), &model, &prompts, (&sizes, rate))?;
-    scoring((&timed, &machine), &model, &prompts, (&sizes, rate))
+    step(bed, (&timed, &machine), &model, &prompts, (&sizes, rate, &peer))?;
+    scoring((&timed, &machine), &model, &prompts, (&sizes, rate, &peer))
 }
 
 fn prompts(sizes: &Sizes) -> Vec<Vec<u32>> {
@@ -148,29 +144,6 @@ fn prompts(sizes: &Sizes) -> Vec<Vec<u32>> {
         (0..tokens).map(|_| rng.random_range(0..sizes.config.vocab as u32)).collect()
     };
     (0..sizes.prompts).map(|_| prompt()).collect()
-}
-
-fn matrix_rate(timed: &Timed, machine: &Arc<dyn Machine>, n: usize) -> Result<f64, Error> {
-    const TIMES: u32 = 10;
-    let kernels = Kernels::new(Arc::clone(machine));
-    let (mut a, mut b, mut c) =
-        (Array::<bf16>::new(machine), Array::<bf16>::new(machine), Array::<bf16>::new(machine));
-    // Zeros would be multiplied with less power, and so faster.
-    let numbers: Vec<bf16> = (0..n * n).map(|at| bf16::from_f32((at as f32 * 0.37).sin())).collect();
-    a.set(&numbers)?;
-    b.set(&numbers)?;
-    c.zeros(n * n)?;
-    let mut best = f64::INFINITY;
-    for _ in 0..4 {
-        timed.wait()?;
-        let began = Instant::now();
-        for _ in 0..TIMES {
-            kernels.matmul((n, n, n), a.all(), Right::Transposed(b.all()), c.all_mut(), Start::Zero)?;
-        }
-        timed.wait()?;
-        best = best.min(began.elapsed().as_secs_f64() / f64::from(TIMES));
-    }
-    Ok(2.0 * (n * n * n) as f64 / best)
 }
 
 fn dequantization(bed: &Bed, timed: &Timed, machine: &Arc<dyn Machine>, sizes: &Sizes) -> Result<(), Error> {
@@ -205,7 +178,7 @@ fn step(
     (timed, machine): (&Timed, &Arc<dyn Machine>),
     model: &Transformer<DecoderOps<bf16>>,
     prompts: &[Vec<u32>],
-    (sizes, rate): (&Sizes, f64),
+    (sizes, rate, peer): (&Sizes, f64, &Peer),
 ) -> Result<(), Error> {
     let config = &sizes.config;
     let targets = vec![LoraTarget::QProj, LoraTarget::VProj];
@@ -228,10 +201,10 @@ fn step(
         };
         run()?;
         let seconds = median((0..sizes.repeats).map(|_| run()).collect::<Result<_, _>>()?);
-        let work = Work::of(config, &batch).step(config, labels.len());
+        let work = Work::of(config, &batch).step(labels.len());
         println!(
             "a step of {} prompts, {} tokens, {}: {:.1} ms, {:.0} tokens/s, {:.1} % of the matrix rate (asked: {:.0} %), floor {:.1} ms; \
-             {:.2} GB at most (asked: under {:.0} GB)",
+             {:.2} GB at most (asked: under {:.0} GB){}",
             prompts.len(),
             batch.rows(),
             match keep {
@@ -245,7 +218,8 @@ fn step(
             100.0 * STEP_SHARE,
             1e3 * work / rate,
             timed.peak() as f64 / 1e9,
-            STEP_BYTES / 1e9
+            STEP_BYTES / 1e9,
+            peer.beside_step(batch.rows() as f64 / seconds)
         );
     }
     let step = Step { dropout: Some(Masks::new(5)), labels: labels.len(), keep: Keep::Inputs };
@@ -274,7 +248,7 @@ fn scoring(
     (timed, machine): (&Timed, &Arc<dyn Machine>),
     model: &Transformer<DecoderOps<bf16>>,
     prompts: &[Vec<u32>],
-    (sizes, rate): (&Sizes, f64),
+    (sizes, rate, peer): (&Sizes, f64, &Peer),
 ) -> Result<(), Error> {
     let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
     let batch = Batch::new(&prompts, 1);
@@ -288,16 +262,17 @@ fn scoring(
     };
     run()?;
     let seconds = median((0..sizes.repeats).map(|_| run()).collect::<Result<_, _>>()?);
-    let Work { products, attention } = Work::of(&sizes.config, &batch);
+    let work = Work::of(&sizes.config, &batch).scores();
     println!(
-        "scores of {} prompts: {:.1} ms, {:.1} prompts/s, {:.1} % of the matrix rate (asked: {:.0} %), floor {:.1} ms; {:.2} GB at most",
+        "scores of {} prompts: {:.1} ms, {:.1} prompts/s, {:.1} % of the matrix rate (asked: {:.0} %), floor {:.1} ms; {:.2} GB at most{}",
         prompts.len(),
         1e3 * seconds,
         prompts.len() as f64 / seconds,
-        100.0 * (products + attention) / seconds / rate,
+        100.0 * work / seconds / rate,
         100.0 * SCORE_SHARE,
-        1e3 * (products + attention) / rate,
-        timed.peak() as f64 / 1e9
+        1e3 * work / rate,
+        timed.peak() as f64 / 1e9,
+        peer.beside_scores(prompts.len() as f64 / seconds)
     );
     Ok(())
 }

@@ -20,6 +20,8 @@ pub struct Timed {
     repeats: AtomicU32,
     kernels: Mutex<Kernels>,
     memory: Mutex<Memory>,
+    waits: AtomicU32,
+    uploads: AtomicU32,
 }
 
 /// Bytes by their places, all of them, and the most there were.
@@ -36,7 +38,8 @@ impl Timed {
         let fence = inner.allocate(4)?;
         let (repeats, kernels) = (AtomicU32::new(0), Mutex::default());
         let memory = Mutex::default();
-        Ok(Arc::new(Self { inner: Arc::clone(inner), fence, repeats, kernels, memory }))
+        let (waits, uploads) = (AtomicU32::new(0), AtomicU32::new(0));
+        Ok(Arc::new(Self { inner: Arc::clone(inner), fence, repeats, kernels, memory, waits, uploads }))
     }
 
     /// Wait until everything is done.
@@ -81,6 +84,11 @@ impl Timed {
         Ok(())
     }
 
+    /// Downloads, each of which waits for the device, and uploads since this was asked for the last time.
+    pub fn copies(&self) -> (u32, u32) {
+        (self.waits.swap(0, Ordering::SeqCst), self.uploads.swap(0, Ordering::SeqCst))
+    }
+
     /// What was timed, and begin anew.
     pub fn take(&self) -> Kernels {
         std::mem::take(&mut *self.kernels.lock().expect("no thread panicked"))
@@ -118,10 +126,12 @@ impl Machine for Timed {
     }
 
     fn upload(&self, to: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.uploads.fetch_add(1, Ordering::SeqCst);
         self.inner.upload(to, bytes)
     }
 
     fn download(&self, from: u64, bytes: &mut [u8]) -> Result<(), Error> {
+        self.waits.fetch_add(1, Ordering::SeqCst);
         self.inner.download(from, bytes)
     }
 

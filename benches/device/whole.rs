@@ -68,17 +68,25 @@ pub fn table(bed: &Bed, name: &str) -> Result<(), Error> {
     let model = LruRec::init(&input.spec, input.items, Seed::new(1)).expect("a model");
     let weights = model.params.plan.len;
     let mut trainer = Trainer::on(Ops::new(&machine), model, &input.spec).map_err(of_device)?;
-    let mut seconds = Vec::new();
+    let (mut seconds, mut copies) = (Vec::new(), (0, 0));
     for batch in 0..input.batches.len() {
         let packed = input.packed(batch);
         let masks = Masks::new(batch as u64, input.spec.dropout, input.spec.lru_dropout);
         let began = Instant::now();
         trainer.step(&packed, masks).map_err(of_device)?;
+        copies = timed.copies();
         timed.wait()?;
         seconds.push(began.elapsed().as_secs_f64());
     }
     let step = median(seconds.split_off(seconds.len() - steps(bed)));
-    println!("step, median of {}: {:.3} ms{}", steps(bed), step * 1e3, asked(bed, step, STEP));
+    println!(
+        "step, median of {}: {:.3} ms{}; it waits {} times and brings {} arrays",
+        steps(bed),
+        step * 1e3,
+        asked(bed, step, STEP),
+        copies.0,
+        copies.1
+    );
     let query =
         Query { histories: &input.histories, targets: &input.targets, k: 20, mask: HistoryMask::Window };
     let mut retrieve = || {

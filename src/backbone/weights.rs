@@ -14,11 +14,11 @@ mod shards;
 mod stand_in;
 
 pub use error::WeightsError;
-pub use load::{check, load, load_to};
+pub use load::{check, has_wide_tables, load, load_to};
 pub use place::{Here, Place};
 pub use stand_in::STAND_IN_VERSION;
 
-use super::ModelConfig;
+use super::{Error, ModelConfig};
 use crate::nn::quant::{Frozen, Storage};
 
 /// A linear layer: `y = x W^T + b`.
@@ -86,6 +86,22 @@ impl Layer {
     }
 }
 
+/// Bytes of a model of this shape whose linear layers are kept in `storage`, and embedding and output layer in f32 if `has_wide_tables`, else in
+/// bf16 (in f32 if the linear layers are).
+#[must_use]
+pub fn expected_bytes(config: &ModelConfig, storage: Storage, has_wide_tables: bool) -> u64 {
+    let of = |(name, shape): &(String, Vec<usize>)| {
+        let elements = shape.iter().product();
+        let stored = match &shape[..] {
+            [_, _] if name != build::EMBED && name != build::HEAD => storage,
+            [_, _] if !has_wide_tables && storage != Storage::F32 => Storage::Bf16,
+            _ => Storage::F32,
+        };
+        stored.bytes(elements) as u64
+    };
+    build::plan(config).iter().map(of).sum()
+}
+
 impl Weights {
     /// How the linear layers are stored.
     #[must_use]
@@ -103,6 +119,45 @@ impl Weights {
         };
         let ends = self.embed.bytes() + self.head.as_ref().map_or(0, Frozen::bytes) + self.norm.len() * 4;
         ends + self.layers.iter().map(layer).sum::<usize>()
+    }
+}
+
+impl Weights {
+    /// Bring all of it to where it is computed with.
+    ///
+    /// # Errors
+    /// As [`Place::matrix`].
+    pub fn to<P: Place>(self, place: &mut P) -> Result<Weights<P::Matrix, P::Vector>, Error> {
+        let embed = place.matrix(self.embed)?;
+        let layers = self.layers.into_iter().map(|layer| layer.to(place)).collect::<Result<_, _>>()?;
+        let norm = place.vector(self.norm)?;
+        let head = self.head.map(|head| place.matrix(head)).transpose()?;
+        Ok(Weights { config: self.config, embed, layers, norm, head })
+    }
+}
+
+impl Layer {
+    fn to<P: Place>(self, place: &mut P) -> Result<Layer<P::Matrix, P::Vector>, Error> {
+        Ok(Layer {
+            input_norm: place.vector(self.input_norm)?,
+            q: self.q.to(place)?,
+            k: self.k.to(place)?,
+            v: self.v.to(place)?,
+            o: self.o.to(place)?,
+            q_norm: self.q_norm.map(|norm| place.vector(norm)).transpose()?,
+            k_norm: self.k_norm.map(|norm| place.vector(norm)).transpose()?,
+            post_norm: place.vector(self.post_norm)?,
+            gate: self.gate.to(place)?,
+            up: self.up.to(place)?,
+            down: self.down.to(place)?,
+        })
+    }
+}
+
+impl Projection {
+    fn to<P: Place>(self, place: &mut P) -> Result<Projection<P::Matrix, P::Vector>, Error> {
+        let bias = self.bias.map(|bias| place.vector(bias)).transpose()?;
+        Ok(Projection { weight: place.matrix(self.weight)?, bias })
     }
 }
 

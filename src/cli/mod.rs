@@ -38,7 +38,7 @@ pub use exit::{Exit, Failure};
 
 use crate::experiment::settings_markdown;
 use crate::run::set_checkpoint_pause;
-use args::{Args, Command};
+use args::{Args, Command, PlanArgs};
 use output::Output;
 
 /// Run the program.
@@ -67,10 +67,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn command(args: &Args) -> Result<Exit, Failure> {
     let (common, mut output) = (&args.common, Output::new(&args.common));
     match &args.command {
-        Command::Run(run) if run.dry_run => plan::plan(&run.selection, common, &mut output),
+        Command::Run(run) if run.dry_run => plan::plan(&run.selection, false, common, &mut output),
         Command::Run(run) => run::run(run, common, &mut output),
         Command::Validate(selection) => validate::validate(selection, &mut output),
-        Command::Plan(selection) => plan::plan(selection, common, &mut output),
+        Command::Plan(PlanArgs { selection, measure }) => {
+            plan::plan(selection, *measure, common, &mut output)
+        }
         Command::Pretrain(selection) => pretrain::pretrain(selection, common, &mut output),
         Command::Report(args) => report::report(args, common, &mut output),
         Command::Fetch(fetch) => fetch::fetch(fetch, common, &mut output),

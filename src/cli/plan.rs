@@ -8,13 +8,19 @@ use super::format::{bytes, duration, list};
 use super::output::{self, Output};
 use super::table::table;
 use super::{progress, run, select};
-use crate::pipeline::{self, Devices, Fate, METHOD, Miss, Nearest, Place, Planned, is_news};
+use crate::pipeline::{self, Devices, Fate, METHOD, Miss, Nearest, Place, Planned, Timed, is_news};
 
 /// Show what a run would do.
-pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
+pub fn plan(
+    selection: &Selection,
+    measure: bool,
+    common: &Common,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
     let experiments = select::select_some(selection)?;
     let reporter = progress::reporter(common);
-    let planned = pipeline::plan(experiments, &run::folders(common), &Devices::default(), reporter.as_ref())?;
+    let planned =
+        pipeline::plan(experiments, &run::folders(common), &Devices::default(), measure, reporter.as_ref())?;
     let mut table = table(out.style(), &["experiment", "seeds", "state", "time", "memory"]);
     for experiment in &planned {
         for row in rows(experiment) {
@@ -25,6 +31,11 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
     out.print(&totals(&planned))?;
     for line in places(&planned) {
         out.print(&line)?;
+    }
+    for Planned { experiment, timed, .. } in &planned {
+        if let Some(timed) = timed {
+            out.print(&format!("{experiment}: {}", told(timed)))?;
+        }
     }
     for Planned { experiment, caution, .. } in &planned {
         if let Some(caution) = caution {
@@ -63,18 +74,21 @@ pub fn plan(selection: &Selection, common: &Common, out: &mut Output) -> Result<
 /// Where stages would be computed, where that is not simply the processor: a line for all that share a place.
 fn places(planned: &[Planned]) -> Vec<String> {
     let mut grouped: Vec<((&str, String), Vec<&str>)> = Vec::new();
-    for Planned { experiment, place, ranker, measured, .. } in planned {
+    for Planned { experiment, place, ranker, ranker_memory, measured, timed, .. } in planned {
         for (stage, verb, place) in [("retriever", "be trained", place), ("ranker", "compute", ranker)] {
             let how = match place {
                 Some((Place::Device(device), needed)) => format!(
-                    "on {device}, with {}{} of its {}{}",
-                    if stage == "ranker" { "at least " } else { "" },
-                    bytes(*needed),
+                    "on {device}, with {} of its {}{}",
+                    match ranker_memory.filter(|_| stage == "ranker") {
+                        Some(most) => format!("about {} ({} at least)", bytes(most), bytes(*needed)),
+                        None => bytes(*needed),
+                    },
                     bytes(device.memory),
-                    match (measured, stage) {
-                        (true, _) => "",
-                        (false, "ranker") => " (the time above is a guess from its data sheet)",
-                        (false, _) => " (the time above is the processor's)",
+                    match stage {
+                        _ if *measured => "",
+                        "ranker" if timed.is_some() => "",
+                        "ranker" => " (the time above is a guess from its data sheet; --measure times it)",
+                        _ => " (the time above is the processor's)",
                     }
                 ),
                 Some((Place::Processor(Some(error)), _)) if is_news(error) => {
@@ -92,6 +106,21 @@ fn places(planned: &[Planned]) -> Vec<String> {
     let line =
         |((stage, how), names): &((&str, String), Vec<&str>)| format!("the {stage} of {} {how}", list(names));
     grouped.iter().map(line).collect()
+}
+
+/// What was timed, and where a seed's time would go.
+fn told(Timed { paces, parts }: &Timed) -> String {
+    let all: f64 = parts.iter().sum();
+    let [training, validation, test] = parts.map(|part| format!("{:.0} %", 100.0 * part / all.max(1e-9)));
+    let (learned, scored) = (1e3 * paces.learned, 1e3 * paces.scored);
+    let learned = if paces.tokens > 0 {
+        format!("{learned:.1} ms for a training prompt of {} tokens, ", paces.tokens)
+    } else {
+        String::new()
+    };
+    format!(
+        "timed {learned}{scored:.1} ms for one that is scored; training takes {training} of the ranking, validation {validation}, the test {test}"
+    )
 }
 
 /// Which cells are used.
@@ -157,7 +186,11 @@ fn rows(planned: &Planned) -> Vec<[String; 5]> {
             Fate::Broken => "invalid, see below".to_owned(),
         };
         let time = cost.map_or_else(String::new, |cost| {
-            let about = if planned.measured { "measured" } else { "about" };
+            let about = match planned {
+                Planned { measured: true, .. } => "measured",
+                Planned { timed: Some(_), .. } => "timed",
+                _ => "about",
+            };
             format!("{about} {}", duration(cost.seconds * n))
         });
         let memory = cost.map_or_else(String::new, |cost| bytes(cost.memory_bytes));
@@ -184,7 +217,7 @@ fn totals(planned: &[Planned]) -> String {
         let n = experiment.seeds.iter().filter(|(_, fate)| fate.computes()).count() as f64;
         likely += n * cost.seconds;
         most += n * cost.most_seconds;
-        estimated |= !experiment.measured;
+        estimated |= !experiment.measured && experiment.timed.is_none();
     }
     let (compute, stored, waiting) = (
         count(&|fate| fate.computes()),

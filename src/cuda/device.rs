@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fmt;
 use std::io::Read;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{
@@ -13,6 +13,7 @@ use cudarc::driver::sys::{
 
 use super::cublas::Blas;
 use super::machine::{Machine, Product, Shape, of_ranker, of_retriever};
+use super::staging::Staging;
 use super::{Absent, Error};
 
 /// The kernels as the driver takes them, packed. `kernels/compile.py` makes them.
@@ -200,6 +201,8 @@ pub struct Device {
     ranker: OnceLock<Result<Functions, Error>>,
     /// Looked for when the first product is asked for.
     blas: OnceLock<Result<Option<Blas>, String>>,
+    /// Where there is pinned memory.
+    staging: Mutex<Option<Staging>>,
 }
 
 // SAFETY: handles of the driver may be used from any thread; every call sets the context first.
@@ -241,7 +244,9 @@ impl Device {
         };
         let functions = load(&facts, 0, of_retriever())?;
         let (ranker, blas) = (OnceLock::new(), OnceLock::new());
-        Ok(Arc::new(Self { facts, context, stream, pool, functions, ranker, blas }))
+        // SAFETY: the context is current, and is never given back. Without such memory every upload is waited for.
+        let staging = Mutex::new(unsafe { Staging::new() }.ok());
+        Ok(Arc::new(Self { facts, context, stream, pool, functions, ranker, blas, staging }))
     }
 
     /// What it is.
@@ -340,9 +345,21 @@ impl Machine for Device {
 
     fn upload(&self, to: u64, bytes: &[u8]) -> Result<(), Error> {
         self.current()?;
-        // SAFETY: whoever asks has so much memory there; the copy is over when this returns, which the driver alone does not promise.
-        unsafe { result::memcpy_htod_async(to, bytes, self.stream) }
-            .map_err(|error| self.fail("copy to it", error))?;
+        // SAFETY: whoever asks has so much memory there, and the bytes stay until the copy is over.
+        let copy = |bytes: &[u8]| {
+            unsafe { result::memcpy_htod_async(to, bytes, self.stream) }
+                .map_err(|error| self.fail("copy to it", error))
+        };
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(staging) = staging.as_mut().filter(|_| Staging::takes(bytes.len())) {
+            if !staging.fits(bytes.len()) {
+                self.finish("copy to it")?;
+                staging.reuse();
+            }
+            return copy(staging.keep(bytes));
+        }
+        copy(bytes)?;
+        // The driver alone does not promise that it has read them.
         self.finish("copy to it")
     }
 
@@ -414,6 +431,7 @@ impl Machine for Device {
 impl Drop for Device {
     fn drop(&mut self) {
         if self.current().is_ok() {
+            let _ = self.finish("end");
             // It works on the stream.
             self.blas.take();
             // SAFETY: nobody uses the stream any more.

@@ -56,6 +56,19 @@ impl Frozen {
         Ok(Self { rows: matrix.rows(), cols: matrix.cols(), elements })
     }
 
+    /// As bf16, if it is kept in codes: what [`Frozen::dequantize`] gives, once and for all.
+    ///
+    /// # Errors
+    /// As [`Frozen::dequantize`].
+    pub fn into_bf16(self, kernels: &Kernels) -> Result<Self, Error> {
+        if matches!(self.elements, Elements::F32(_) | Elements::Bf16(_)) {
+            return Ok(self);
+        }
+        let mut dense = Array::new(kernels.machine());
+        self.dequantize(kernels, 0..self.rows, &mut dense)?;
+        Ok(Self { elements: Elements::Bf16(dense), ..self })
+    }
+
     /// Rows: outputs of a layer, or tokens.
     #[must_use]
     pub const fn rows(&self) -> usize {

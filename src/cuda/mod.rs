@@ -14,6 +14,8 @@ mod frozen;
 mod kernels;
 mod machine;
 mod ops;
+mod rate;
+mod staging;
 
 pub use array::{Activation, Array, Element, Slice, SliceMut};
 pub use cublas::{Blas, Gemm};
@@ -28,3 +30,4 @@ pub use kernels::{
 };
 pub use machine::{Machine, Product, Shape, kernel_names, source, sources};
 pub use ops::Ops;
+pub use rate::matrix_rate;

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::files::Chain;
 use super::problem::{Place, Problem, Problems};
 use super::{
-    DatasetSource, Experiment, Origin, Override, Quantization, Resolved, SecondStage, Setting, resolve,
+    DatasetSource, Experiment, Origin, Override, Quantization, Resolved, SecondStage, Setting,
+    WITHOUT_INFLUENCE, resolve,
 };
 
 /// What a valid file is.
@@ -144,7 +145,7 @@ impl Experiment {
         }
         if let Some(fields) = ranker.as_object_mut() {
             fields.retain(|name, _| match tuned {
-                true => name != "gradient_checkpointing",
+                true => !WITHOUT_INFLUENCE.contains(&name.as_str()),
                 false => UNTRAINED.contains(&name.as_str()),
             });
         }

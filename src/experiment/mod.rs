@@ -35,8 +35,8 @@ pub use self::outside::{ENV_PREFIX, Override, PROGRAM_VARIABLES};
 pub use self::pretrain_spec::{EMBEDDED_PREFIX, PretrainSpec};
 pub use self::problem::{Place, Problem, Problems};
 pub use self::ranker_spec::{
-    BackboneSpec, CandidateOrder, Checkpointing, ComputeType, LoraTarget, OverlongPrompts, Quantization,
-    RankerSpec, ReadOut, WeightsFrom,
+    BackboneSpec, CandidateOrder, Checkpointing, ComputeType, DeviceWeights, LoraTarget, OverlongPrompts,
+    Quantization, RankerSpec, ReadOut, WITHOUT_INFLUENCE, WeightsFrom,
 };
 pub use self::reference::{SettingDoc, settings_markdown, settings_reference};
 pub use self::resolved::{Origin, Resolved, Setting, settings_toml};

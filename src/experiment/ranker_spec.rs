@@ -114,6 +114,8 @@ pub struct RankerSpec {
     pub micro_batch_tokens: u32,
     /// Whether layers are computed again in the backward pass. Results do not depend on it.
     pub gradient_checkpointing: Checkpointing,
+    /// How a device holds the quantized layers of the backbone. Results do not depend on it.
+    pub device_weights: DeviceWeights,
     /// Negatives beside the target in a training prompt.
     pub negatives: u32,
     /// Quirk: whether one item can be drawn twice as a negative of one prompt.
@@ -139,6 +141,19 @@ pub enum Checkpointing {
     /// Never.
     Never,
 }
+
+/// How a device holds quantized layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceWeights {
+    /// As they are stored.
+    Stored,
+    /// As bf16.
+    Bf16,
+}
+
+/// Settings of the second stage on which no result depends.
+pub const WITHOUT_INFLUENCE: [&str; 2] = ["gradient_checkpointing", "device_weights"];
 
 /// A linear layer of a Llama block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 pub use load::Backbone;
+pub(super) use load::storage;
 
 use super::random::Random;
 use super::{Error, Prepared};
@@ -140,6 +141,17 @@ impl Located {
             }
         };
         Ok(request(experiment, data)?.map(found))
+    }
+
+    /// Whether embedding and output layer are f32 in memory. Those of a backbone that is not made yet, or whose files cannot be read, are taken to
+    /// be.
+    #[must_use]
+    pub fn has_wide_tables(&self) -> bool {
+        match &self.kind {
+            Kind::Random(random) => random.outline.has_wide_tables,
+            Kind::Files(folder) => backbone::weights::has_wide_tables(folder).unwrap_or(true),
+            Kind::BuiltIn => true,
+        }
     }
 
     /// What somebody should know who plans to compute with it: that its weights are random, if they are.

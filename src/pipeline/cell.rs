@@ -48,7 +48,6 @@ pub(super) fn compute(
     let started = run::now();
     let mut wall_seconds = BTreeMap::new();
     let clock = Instant::now();
-    let mut device = None;
     let (mut find, trained): (Find<'_>, _) = match &experiment.retriever {
         RetrieverSpec::Lru(spec) => {
             let (averaging, mask_history) = (evaluation.averaging, evaluation.mask_history);
@@ -58,8 +57,9 @@ pub(super) fn compute(
             let opened = devices.open(experiment.device, (Purpose::Retriever, needed), reporter);
             let mut computing = opened.map_err(|error| failed(error.into()))?;
             let mut trained = None;
-            if let Some(Computing { facts, machine }) = &computing {
+            if let Some(Computing { facts, machine, .. }) = &computing {
                 reporter.emit(Event::Note(&format!("the retriever computes on {facts}")));
+                checkpoints.computes_on(Some(facts.describe()));
                 match train_on(cuda::Ops::new(machine), spec, split, seed, options) {
                     // Nobody asked for this device, and the processor goes on from what it reached.
                     Err(retrieve::Error::Device(error)) if experiment.device == DeviceChoice::Auto => {
@@ -71,9 +71,11 @@ pub(super) fn compute(
             }
             let trained = match trained {
                 Some(trained) => trained,
-                None => train_on(Cpu::default(), spec, split, seed, options)?,
+                None => {
+                    checkpoints.computes_on(None);
+                    train_on(Cpu::default(), spec, split, seed, options)?
+                }
             };
-            device = computing.as_ref().map(|computing| computing.facts.describe());
             let outcome =
                 (training_record(spec, &trained), curve(&trained), trained.model.params.to_safetensors()?);
             wall_seconds.insert("train".to_owned(), clock.elapsed().as_secs_f64());
@@ -86,6 +88,7 @@ pub(super) fn compute(
                         Err(retrieve::Error::Device(error)) => {
                             // The model is here, and gives the same.
                             reporter.emit(Event::Warning(&format!("{error}; retrieving without it")));
+                            checkpoints.computes_on(None);
                             on = None;
                         }
                         found => return found,
@@ -126,7 +129,7 @@ pub(super) fn compute(
         seed: seed.get(),
         dataset: data.record.clone(),
         code: CodeRecord::here(RETRIEVAL_STAGE_VERSION),
-        machine: Machine { device, ..Machine::here(rayon::current_num_threads()) },
+        machine: Machine { device: checkpoints.devices(), ..Machine::here(rayon::current_num_threads()) },
         times: Times { started, finished: run::now(), wall_seconds },
         process: effort.finished(checkpoints.resumed()),
         peak_memory_bytes: run::peak_memory_bytes(),

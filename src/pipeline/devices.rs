@@ -15,11 +15,18 @@ pub type Opened = Result<Arc<dyn Machine>, cuda::Error>;
 /// The devices of this machine. Each is opened once, when something is to be computed on it, and stays open.
 pub struct Devices {
     driver: Box<dyn Driver>,
-    opened: Mutex<BTreeMap<u32, Opened>>,
-    /// Whether they were held against the processor for a purpose, and how that ended.
-    trusted: Mutex<BTreeMap<(u32, Purpose), Result<(), cuda::Error>>>,
+    known: Mutex<BTreeMap<u32, Known>>,
     /// Of which devices it was told that they are passed over for a purpose; `None`: of all.
     told: Mutex<BTreeSet<(Purpose, Option<u32>)>>,
+}
+
+/// What is known of a device that was to be used.
+struct Known {
+    opened: Opened,
+    /// How it ended that it was held against the processor for a purpose.
+    trusted: BTreeMap<Purpose, Result<(), cuda::Error>>,
+    /// How fast it multiplies matrices, where that was asked.
+    matrix_rate: Option<f64>,
 }
 
 /// What a device is to compute.
@@ -30,6 +37,9 @@ pub enum Purpose {
     /// The ranker, as on the processor but for rounding.
     Ranker,
 }
+
+/// Rows of the largest matrix by which a device is timed.
+const MATRIX: usize = 4096;
 
 /// Where an experiment would compute.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +57,8 @@ pub struct Computing {
     pub facts: Facts,
     /// Its memory and kernels.
     pub machine: Arc<dyn Machine>,
+    /// Multiplications and additions a second in products of large bf16 matrices, if it is to rank.
+    pub matrix_rate: Option<f64>,
 }
 
 impl Default for Devices {
@@ -79,7 +91,7 @@ impl Devices {
     /// Those of a driver.
     #[must_use]
     pub fn of(driver: Box<dyn Driver>) -> Self {
-        Self { driver, opened: Mutex::default(), trusted: Mutex::default(), told: Mutex::default() }
+        Self { driver, known: Mutex::default(), told: Mutex::default() }
     }
 
     /// Where an experiment with this choice, which needs so many bytes, would compute. No device is opened: how much of its memory is
@@ -122,7 +134,7 @@ impl Devices {
         };
         for facts in found {
             match self.ready(&facts, purpose, needed) {
-                Ok(machine) => return Ok(Some(Computing { facts, machine })),
+                Ok((machine, matrix_rate)) => return Ok(Some(Computing { facts, machine, matrix_rate })),
                 Err(error) if wanted.is_none() => pass_over(Some(facts.ordinal), error),
                 Err(error) => return Err(error),
             }
@@ -139,9 +151,17 @@ impl Devices {
         let examined = |facts: Facts| {
             let ready = |purpose| facts.supported().and_then(|()| self.ready(&facts, purpose, 0));
             let found = ready(Purpose::Retriever).and_then(|_| ready(Purpose::Ranker));
-            (facts, found)
+            (facts, found.map(|(machine, _)| machine))
         };
         Ok(all.into_iter().map(examined).collect())
+    }
+
+    /// Free bytes of a device: all of them where it was not opened yet.
+    #[must_use]
+    pub fn free(&self, facts: &Facts) -> u64 {
+        let known = locked(&self.known);
+        let machine = known.get(&facts.ordinal).and_then(|known| known.opened.as_ref().ok());
+        machine.and_then(|machine| machine.memory().ok()).map_or(facts.memory, |(free, _)| free)
     }
 
     /// The devices that may do it, at least one.
@@ -165,12 +185,20 @@ impl Devices {
         Err(failed.unwrap_or_else(|| absent.into()))
     }
 
-    fn opened(&self, ordinal: u32) -> Opened {
-        locked(&self.opened).entry(ordinal).or_insert_with(|| self.driver.open(ordinal)).clone()
-    }
-
-    fn ready(&self, facts: &Facts, purpose: Purpose, needed: u64) -> Opened {
-        let machine = self.opened(facts.ordinal)?;
+    /// The device, and how fast it multiplies matrices if it is to rank.
+    fn ready(
+        &self,
+        facts: &Facts,
+        purpose: Purpose,
+        needed: u64,
+    ) -> Result<(Arc<dyn Machine>, Option<f64>), cuda::Error> {
+        let mut all = locked(&self.known);
+        let known = all.entry(facts.ordinal).or_insert_with(|| Known {
+            opened: self.driver.open(facts.ordinal),
+            trusted: BTreeMap::new(),
+            matrix_rate: None,
+        });
+        let machine = known.opened.clone()?;
         let (free, total) = machine.memory()?;
         if free < needed {
             return Err(cuda::Error::Memory { device: facts.to_string(), needed, free, total });
@@ -179,7 +207,11 @@ impl Devices {
             Purpose::Retriever => lru::check(&machine),
             Purpose::Ranker => engine::check::check(&machine),
         };
-        locked(&self.trusted).entry((facts.ordinal, purpose)).or_insert_with(check).clone()?;
-        Ok(machine)
+        known.trusted.entry(purpose).or_insert_with(check).clone()?;
+        if purpose == Purpose::Ranker && known.matrix_rate.is_none() {
+            // Progress does without it where it cannot be measured.
+            known.matrix_rate = cuda::matrix_rate(&machine, MATRIX).ok();
+        }
+        Ok((machine, known.matrix_rate.filter(|_| purpose == Purpose::Ranker)))
     }
 }

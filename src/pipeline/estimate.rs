@@ -34,6 +34,10 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// Nothing.
+    pub(super) const NONE: Self =
+        Self { steps: 0, most_steps: 0, seconds: 0.0, most_seconds: 0.0, memory_bytes: 0 };
+
     /// This and then `other`.
     #[must_use]
     pub fn then(self, other: Self) -> Self {

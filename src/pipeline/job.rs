@@ -6,15 +6,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::ranking_cost::Size;
+use super::footprint::Footprint;
 use super::{Devices, Error, Located, Prepared};
-use crate::backbone::ModelConfig;
-use crate::backbone::decoder::{self, Keep};
 use crate::cuda;
 use crate::data::Split;
 use crate::events::Interrupt;
-use crate::experiment::{Averaging, ComputeType, DeviceChoice, Experiment, RetrieverSpec};
-use crate::rank::engine::MARGIN;
+use crate::experiment::{Averaging, DeviceChoice, Experiment, RetrieverSpec};
 use crate::retrieve::lru;
 use crate::run::{CellKey, RANKING_STAGE_VERSION, RETRIEVAL_STAGE_VERSION, Step, Store};
 use crate::seed::Seed;
@@ -95,8 +92,9 @@ impl Job {
         let retriever = device_bytes(&self.experiment, &data.split).and_then(fails);
         let retriever = retriever.filter(|_| self.experiment.seeds.iter().any(left));
         let ranker = self.backbone.as_deref().filter(|_| step.is_none_or(|step| step == Step::Ranking));
-        let ranker =
-            ranker.and_then(|located| ranker_bytes(&self.experiment, &located.config)).and_then(fails);
+        let ranker = ranker
+            .and_then(|located| Footprint::of(&self.experiment, located))
+            .and_then(|found| fails(found.least()));
         // Asked last: for the answer the backbone's files are hashed.
         let need = retriever.or_else(|| ranker.filter(|_| self.is_ranking_left(data, runs)));
         if let Some(need) = need {
@@ -115,21 +113,6 @@ impl Job {
             !rankings.is_complete(&ranking_key(&self.experiment, &retrieval, identity))
         })
     }
-}
-
-/// Bytes that the ranker of an experiment needs of a device at least: its weights, and one prompt of the greatest length with the inputs of
-/// layers kept. `None` without one.
-#[must_use]
-pub fn ranker_bytes(experiment: &Experiment, config: &ModelConfig) -> Option<u64> {
-    let (spec, backbone) = (experiment.ranker.as_ref()?, experiment.backbone.as_ref()?);
-    let activation = match backbone.compute_type {
-        ComputeType::Bf16 => 2,
-        ComputeType::F32 => 4,
-    };
-    let low = spec.lora_r as usize * spec.lora_targets.len();
-    let keep = spec.tune.then_some((Keep::Inputs, low));
-    let work = decoder::device_bytes(config, (spec.max_prompt_tokens as usize, 2), keep, activation);
-    Some(Size::of(config).bytes(backbone.quantization) as u64 + work + MARGIN)
 }
 
 /// Bytes that an experiment needs of a device; `None` if it computes nothing on one.

@@ -33,7 +33,7 @@ pub(super) fn backbone_need(
         super::record::word(&spec.quantization),
     ));
     if let Some(data) = data {
-        let cost = cost(experiment, data, size, matrix_speed());
+        let cost = cost(experiment, data, size, matrix_speed(), None);
         what.push_str(&format!("; about {} for a seed on this processor", long(cost.seconds)));
         if cost.seconds > 86_400.0 {
             what.push_str(", where a GPU would take hours");

@@ -56,15 +56,16 @@ pub struct OnDevice<E: Numbers> {
 }
 
 impl Placed {
-    /// Read or draw weights, straight to where they compute. Gives their bytes too.
+    /// Read or draw weights, straight to where they compute: the processor or a device, on which quantized layers may become bf16. Gives their
+    /// bytes too.
     pub(super) fn bring(
         origin: Origin<'_>,
         (storage, compute): (Storage, ComputeType),
-        device: Option<Computing>,
+        device: Option<(Computing, bool)>,
         reporter: &dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<(Self, u64), backbone::Error> {
-        let Some(computing) = device else {
+        let Some((computing, is_dense)) = device else {
             let weights = origin.to(storage, &mut Here, reporter, interrupt)?;
             let precision = match compute {
                 ComputeType::Bf16 => Precision::Bf16,
@@ -73,7 +74,8 @@ impl Placed {
             let bytes = weights.bytes() as u64;
             return Ok((Self::Processor(Decoder::new(weights, precision)), bytes));
         };
-        let mut upload = Upload::new(&computing.machine);
+        let upload = Upload::new(&computing.machine);
+        let mut upload = if is_dense { upload.dense() } else { upload };
         let weights = origin.to(storage, &mut upload, reporter, interrupt)?;
         let bytes = upload.bytes();
         let placed = match compute {
@@ -99,7 +101,11 @@ impl Placed {
         match self {
             Self::Processor(decoder) => Box::new(Processor::new(decoder)),
             Self::F32(on) => Box::new(Device::new(&on.model, &on.computing.machine)),
-            Self::Bf16(on) => Box::new(Device::new(&on.model, &on.computing.machine)),
+            // The rate is that of bf16.
+            Self::Bf16(on) => {
+                let device = Device::new(&on.model, &on.computing.machine);
+                Box::new(device.with_matrix_rate(on.computing.matrix_rate))
+            }
         }
     }
 

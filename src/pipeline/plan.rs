@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::estimate::{Cost, estimate, matrix_speed};
+use super::paces::{Paces, paces};
 use super::preflight::check_reach;
 use super::prepare::prepare;
-use super::ranking_cost::{device_speed, pretraining_cost, ranking_cost};
+use super::ranking_cost::{self, Size, cost_at, device_speed, parts, pretraining_cost, prompt_tokens};
 use super::record::setting_records;
 use super::seeds::expected;
 use super::why::{Miss, Shelf, Wanted};
 use super::{
-    Devices, Error, Folders, Job, Located, Need, Place, Prepared, State, device_bytes, ranker_bytes,
+    Devices, Error, Folders, Footprint, Job, Located, Need, Place, Prepared, Purpose, State, device_bytes,
     ranking_key, retrieval_key,
 };
-use crate::events::{Interrupt, Reporter};
+use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::Experiment;
 use crate::run::claim::holder;
 use crate::run::{
@@ -51,6 +52,15 @@ impl Fate {
     }
 }
 
+/// What layers of a backbone took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Timed {
+    /// Seconds of a prompt.
+    pub paces: Paces,
+    /// Seconds of a seed's training, validation and test, if it has the usual number of steps.
+    pub parts: [f64; 3],
+}
+
 /// What a run would do with one experiment.
 pub struct Planned {
     /// The experiment's name.
@@ -81,9 +91,13 @@ pub struct Planned {
     pub place: Option<(Place, u64)>,
     /// The same of the ranker; `None` where nothing would be ranked.
     pub ranker: Option<(Place, u64)>,
+    /// Bytes of the device that the ranker would use at most, with what is free there now.
+    pub ranker_memory: Option<u64>,
+    /// What was timed for the cost.
+    pub timed: Option<Timed>,
 }
 
-/// Plan a run of the experiments. Only the data are read.
+/// Plan a run of the experiments. Only the data are read; with `measure` a few layers of each backbone are timed where they would compute.
 ///
 /// # Errors
 /// If the run store cannot be read.
@@ -91,6 +105,7 @@ pub fn plan(
     experiments: Vec<Experiment>,
     folders: &Folders,
     devices: &Devices,
+    measure: bool,
     reporter: &dyn Reporter,
 ) -> Result<Vec<Planned>, Error> {
     let store = Store::new(&folders.runs);
@@ -100,7 +115,8 @@ pub fn plan(
     let shelf = Shelf::new(&folders.runs, [Cell::NAME, RankingCell::NAME]);
     let jobs = prepare(experiments, &folders.data, reporter).into_iter();
     let jobs: Vec<Job> = jobs.map(|job| job.examined().with_device(devices, &folders.runs, None)).collect();
-    let mut plan = Plan { store, rankings, shelf, devices, begun: BTreeSet::new(), speed: None };
+    let mut plan =
+        Plan { store, rankings, shelf, devices, begun: BTreeSet::new(), speed: None, measure, reporter };
     let jobs = jobs.into_iter();
     Ok(jobs.map(|job| plan.job(job)).collect())
 }
@@ -118,6 +134,9 @@ struct Plan<'a> {
     begun: BTreeSet<String>,
     /// Measured when it is needed.
     speed: Option<f64>,
+    /// Whether backbones are timed.
+    measure: bool,
+    reporter: &'a dyn Reporter,
 }
 
 /// What lies in the store for a seed.
@@ -222,6 +241,7 @@ impl Plan<'_> {
                 look.and_then(|look| look.map_err(|error| broken.get_or_insert(error)).ok()),
             ));
         }
+        let reach = looks.iter().find_map(|(_, look)| self.reach(look.as_ref()?));
         let known = |stage: fn(&Look) -> Option<&(CellKey, Glance)>| -> Vec<Manifest> {
             looks.iter().filter_map(|(_, look)| whole(stage(look.as_ref()?)?)).collect()
         };
@@ -287,7 +307,8 @@ impl Plan<'_> {
             Some((self.devices.look(experiment.device, needed).ok()?, needed))
         });
         let located = backbone.as_deref().filter(|_| ranks && ready.is_some());
-        let needed = located.and_then(|located| ranker_bytes(&experiment, &located.config));
+        let footprint = located.and_then(|located| Footprint::of(&experiment, located));
+        let needed = footprint.as_ref().map(Footprint::least);
         let ranker =
             needed.and_then(|needed| Some((self.devices.look(experiment.device, needed).ok()?, needed)));
         let alike = |place: &Option<(Place, u64)>| {
@@ -301,10 +322,30 @@ impl Plan<'_> {
             _ => None,
         };
         let (mut cost, mut is_measured) = (None, false);
+        let paces = match (&ready, located, needed) {
+            (Some(data), Some(located), Some(needed)) if self.measure => {
+                self.paces(&experiment, data, located, needed)
+            }
+            _ => None,
+        };
+        let tokens = match (paces, &ready, &experiment.ranker) {
+            (Some(paces), _, _) => paces.tokens,
+            (None, Some(data), Some(spec)) => prompt_tokens(&experiment, data, spec) as usize,
+            _ => 0,
+        };
+        let ranker_memory = match (&ranker, &footprint) {
+            (Some((Place::Device(facts), _)), Some(footprint)) => {
+                Some(footprint.expected(tokens, self.devices.free(facts)))
+            }
+            _ => None,
+        };
         if let Some(data) = ready.filter(|_| computes) {
             let stages = [
                 retrieves.then(|| measured(&retrieved).ok_or(None)),
-                backbone.as_deref().filter(|_| ranks).map(|located| measured(&ranked).ok_or(Some(located))),
+                backbone.as_deref().filter(|_| ranks).map(|located| {
+                    // What other seeds took is better known than what a few layers take.
+                    measured(&ranked).ok_or(Some(located))
+                }),
             ];
             is_measured = stages.iter().flatten().all(Result::is_ok);
             let costs = stages.into_iter().flatten().map(|stage| {
@@ -312,8 +353,19 @@ impl Plan<'_> {
                     let mut speed = || *self.speed.get_or_insert_with(matrix_speed);
                     match located {
                         Some(located) => {
-                            let speed = on_device.unwrap_or_else(speed);
-                            ranking_cost(&experiment, &data, &located.config, speed)
+                            let size = Size::of(&located.config);
+                            let found = match paces {
+                                Some(paces) => cost_at(&experiment, &data, size, paces, reach),
+                                None => {
+                                    let speed = on_device.unwrap_or_else(speed);
+                                    ranking_cost::cost(&experiment, &data, size, speed, reach)
+                                }
+                            };
+                            let memory_bytes = footprint
+                                .as_ref()
+                                .filter(|_| on_device.is_none())
+                                .map_or(found.memory_bytes, |footprint| footprint.on_processor(tokens));
+                            Cost { memory_bytes, ..found }
                         }
                         None => estimate(&experiment, &data.split, speed()),
                     }
@@ -339,6 +391,12 @@ impl Plan<'_> {
             }
         }
         let measured = is_measured && cost.is_some();
+        let timed = match (paces, &data, &experiment.ranker, cost) {
+            (Some(paces), Some(data), Some(spec), Some(cost)) => {
+                Some(Timed { paces, parts: parts(spec, data, cost.steps, reach, paces) })
+            }
+            _ => None,
+        };
         let experiment = experiment.name;
         Planned {
             experiment,
@@ -355,7 +413,37 @@ impl Plan<'_> {
             caution,
             place,
             ranker,
+            ranker_memory,
+            timed,
         }
+    }
+
+    /// Users of validation and test whose held-out item is retrieved, where that is stored.
+    fn reach(&self, Look { retrieval: (key, glance), .. }: &Look) -> Option<[usize; 2]> {
+        let stored =
+            matches!(glance, Glance::Whole(_)).then(|| self.store.retrieval(key).ok().flatten())??;
+        let hits = |ranks: &[u32]| ranks.iter().filter(|rank| **rank as usize <= stored.k).count();
+        Some([hits(&stored.validation.ranks), hits(&stored.test.ranks)])
+    }
+
+    /// What layers of the backbone take where it would compute; a failure is told, and the cost is estimated.
+    fn paces(
+        &self,
+        experiment: &Experiment,
+        data: &Prepared,
+        located: &Located,
+        needed: u64,
+    ) -> Option<Paces> {
+        let Self { devices, reporter, .. } = *self;
+        reporter.emit(Event::Note(&format!("timing layers of the backbone of {}", experiment.name)));
+        let opened = devices.open(experiment.device, (Purpose::Ranker, needed), reporter);
+        let found = opened
+            .map_err(|source| Error::Device { source, kept: false })
+            .and_then(|device| paces(experiment, data, located, device.as_ref()));
+        found.unwrap_or_else(|error| {
+            reporter.emit(Event::Warning(&format!("{}: nothing could be timed: {error}", experiment.name)));
+            None
+        })
     }
 }
 

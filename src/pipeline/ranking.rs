@@ -34,8 +34,6 @@ pub(super) struct Material<'a> {
     pub data: &'a Prepared,
     pub retrieval: &'a Cell,
     pub backbone: &'a Backbone,
-    /// The device on which it began, where that has failed.
-    pub began_on: Option<&'a str>,
 }
 
 /// Compute the ranking stage of an experiment with one seed.
@@ -45,11 +43,12 @@ pub(super) fn compute(
     options: Options<'_>,
     checkpoints: &CellCheckpoints<'_>,
 ) -> Result<Computed, Error> {
-    let Material { experiment, spec, data, retrieval, backbone, began_on } = material;
+    let Material { experiment, spec, data, retrieval, backbone } = material;
     let Options { reporter, interrupt, .. } = options;
     run::reset_peak_memory();
     let effort = run::Effort::begin();
     let started = run::now();
+    checkpoints.computes_on(backbone.model.computing().map(|on| on.facts.describe()));
     let mut clock = Clock::default();
     let k = retrieval.retrieval.k;
     let verbalizer = Verbalizer::new(&backbone.tokenizer, preflight::labels(k, spec), spec.read_out)?;
@@ -117,11 +116,6 @@ pub(super) fn compute(
         training: shown,
         cut_titles: prompts.titles().cut() as u64,
     };
-    let device = match (backbone.model.computing(), began_on) {
-        (Some(on), _) => Some(on.facts.describe()),
-        (None, Some(failed)) => Some(format!("{failed}, then the processor")),
-        (None, None) => None,
-    };
     let manifest = Manifest {
         version: MANIFEST_VERSION,
         stage: String::new(),
@@ -131,7 +125,7 @@ pub(super) fn compute(
         seed: seed.get(),
         dataset: data.record.clone(),
         code: CodeRecord::here(RANKING_STAGE_VERSION),
-        machine: Machine { device, ..Machine::here(rayon::current_num_threads()) },
+        machine: Machine { device: checkpoints.devices(), ..Machine::here(rayon::current_num_threads()) },
         times: Times { started, finished: run::now(), wall_seconds: clock.seconds },
         process: effort.finished(checkpoints.resumed()),
         peak_memory_bytes: run::peak_memory_bytes(),

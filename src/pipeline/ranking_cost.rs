@@ -2,6 +2,7 @@
 
 use super::Prepared;
 use super::estimate::Cost;
+use super::paces::Paces;
 use crate::backbone::ModelConfig;
 use crate::cuda::Facts;
 use crate::experiment::{ComputeType, Experiment, LoraTarget, Quantization, RankerSpec};
@@ -51,7 +52,7 @@ impl Size {
 /// operations a second; without the retrieval stage.
 #[must_use]
 pub fn ranking_cost(experiment: &Experiment, data: &Prepared, config: &ModelConfig, flops: f64) -> Cost {
-    cost(experiment, data, Size::of(config), flops)
+    cost(experiment, data, Size::of(config), flops, None)
 }
 
 /// What a device would have to be measured at on [`ranking_cost`]'s scale.
@@ -63,25 +64,36 @@ pub(super) fn device_speed(facts: &Facts, compute: ComputeType) -> Option<f64> {
     Some(rate? * OF_DATA_SHEET / EFFICIENCY)
 }
 
-pub(super) fn cost(experiment: &Experiment, data: &Prepared, size: Size, flops: f64) -> Cost {
-    let (Some(spec), Some(backbone)) = (&experiment.ranker, &experiment.backbone) else {
-        return Cost { steps: 0, most_steps: 0, seconds: 0.0, most_seconds: 0.0, memory_bytes: 0 };
-    };
+/// As [`ranking_cost`]; `reach` are the users of validation and test whose held-out item is retrieved, where that is known.
+pub(super) fn cost(
+    experiment: &Experiment,
+    data: &Prepared,
+    size: Size,
+    flops: f64,
+    reach: Option<[usize; 2]>,
+) -> Cost {
+    let Some(spec) = &experiment.ranker else { return Cost::NONE };
+    // A product of (m, k) and (k, n) is 2mkn; the weights are frozen, so the backward pass is one product for each.
     let tokens = prompt_tokens(experiment, data, spec);
-    let users = data.split.test.len() as f64 * RETRIEVED;
-    let validated = if spec.validation_users == 0 { users } else { users.min(spec.validation_users.into()) };
+    let forward = 2.0 * size.layers * tokens / (flops * EFFICIENCY);
+    let paces = Paces { learned: 2.0 * forward, scored: forward, tokens: tokens as usize };
+    cost_at(experiment, data, size, paces, reach)
+}
+
+/// The same at measured paces.
+pub(super) fn cost_at(
+    experiment: &Experiment,
+    data: &Prepared,
+    size: Size,
+    paces: Paces,
+    reach: Option<[usize; 2]>,
+) -> Cost {
+    let (Some(spec), Some(backbone)) = (&experiment.ranker, &experiment.backbone) else { return Cost::NONE };
     let samples: usize = data.split.train.iter().map(|items| items.len().saturating_sub(1)).sum();
     let most_steps = if spec.tune { rank::steps(spec, samples).1 } else { 0 };
     let patience = spec.patience.saturating_mul(spec.validate_every_steps);
     let steps = most_steps.min(patience.saturating_mul(2));
-    // A product of (m, k) and (k, n) is 2mkn; the weights are frozen, so the backward pass is one product for each.
-    let forward = 2.0 * size.layers * tokens / (flops * EFFICIENCY);
-    let seconds = |steps: u32| {
-        let trained = f64::from(steps) * f64::from(spec.batch_size);
-        let validations = if spec.tune { f64::from(steps / spec.validate_every_steps) + 2.0 } else { 1.0 };
-        let scored = validations * validated + users * if spec.tune { 2.0 } else { 1.0 };
-        forward * (2.0 * trained + scored)
-    };
+    let seconds = |steps| parts(spec, data, steps, reach, paces).iter().sum();
     let weights = size.bytes(backbone.quantization);
     Cost {
         steps,
@@ -93,6 +105,26 @@ pub(super) fn cost(experiment: &Experiment, data: &Prepared, size: Size, flops: 
     }
 }
 
+/// Seconds of a seed's training, validation and test, if training has so many steps.
+pub(super) fn parts(
+    spec: &RankerSpec,
+    data: &Prepared,
+    steps: u32,
+    reach: Option<[usize; 2]>,
+    paces: Paces,
+) -> [f64; 3] {
+    let guess = (data.split.test.len() as f64 * RETRIEVED) as usize;
+    let [validation, test] = reach.unwrap_or([guess; 2]).map(|users| users as f64);
+    let validated =
+        if spec.validation_users == 0 { validation } else { validation.min(spec.validation_users.into()) };
+    // Before the first step, every so many, and after the last one; the test users before and after training.
+    let whole = f64::from(steps / spec.validate_every_steps);
+    let rest = f64::from(u8::from(!steps.is_multiple_of(spec.validate_every_steps)));
+    let (validations, tests) = if spec.tune { (whole + rest + 1.0, 2.0) } else { (1.0, 1.0) };
+    let taught = f64::from(steps) * f64::from(spec.batch_size);
+    [taught * paces.learned, validations * validated * paces.scored, tests * test * paces.scored]
+}
+
 /// The cost of pre-training a backbone of this shape on `tokens` tokens: small products, and gradients of all weights.
 pub(super) fn pretraining_cost(config: &ModelConfig, tokens: u64, flops: f64) -> Cost {
     /// Share of the measured matrix speed that such small products reach.
@@ -102,7 +134,7 @@ pub(super) fn pretraining_cost(config: &ModelConfig, tokens: u64, flops: f64) ->
 }
 
 /// Tokens of a prompt, about: nobody has tokenized a title yet.
-fn prompt_tokens(experiment: &Experiment, data: &Prepared, spec: &RankerSpec) -> f64 {
+pub(super) fn prompt_tokens(experiment: &Experiment, data: &Prepared, spec: &RankerSpec) -> f64 {
     let titles = data.titles.len().max(1) as f64;
     let of = |title: &String| (title.len() as f64 / BYTES_OF_A_TOKEN).min(spec.title_tokens.into());
     let title = data.titles.iter().map(of).sum::<f64>() / titles;

@@ -13,7 +13,7 @@ use super::seeds::{Finished, expected};
 use super::tables::{Folders, published, turn, write};
 use super::{Error, Job, Located, Prepared, ranking_key, retrieval_key};
 use crate::events::{Event, Interrupt, Reporter};
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, WITHOUT_INFLUENCE};
 use crate::paper::Absent;
 use crate::report::Report;
 use crate::run::{
@@ -303,11 +303,11 @@ pub(super) fn deciding(settings: &[SettingRecord], ranking: bool) -> BTreeMap<&s
     settings
         .iter()
         .filter(|SettingRecord { key, .. }| {
+            let without_influence =
+                |key: &str| key.strip_prefix("ranker.").is_some_and(|name| WITHOUT_INFLUENCE.contains(&name));
             let first = key.starts_with("dataset.") || key.starts_with("retriever.");
             let second = SECOND.iter().any(|section| key.starts_with(section));
-            first
-                || OTHERS.contains(&key.as_str())
-                || ranking && second && key != "ranker.gradient_checkpointing"
+            first || OTHERS.contains(&key.as_str()) || ranking && second && !without_influence(key)
         })
         // Cells that are older than this setting have their weights from files.
         .filter(|SettingRecord { key, value, .. }| key != "backbone.weights" || value != "files")

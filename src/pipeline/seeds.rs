@@ -4,17 +4,19 @@ use std::path::PathBuf;
 
 use super::backbone::{Backbone, Located};
 use super::devices::{Computing, Purpose};
-use super::job::{ranker_bytes, ranking_key, retrieval_key};
+use super::footprint::Footprint;
+use super::job::{ranking_key, retrieval_key};
 use super::ranking::{self, Material};
 use super::{Ending, Error, Options, Prepared, cell, preflight, stored_bytes};
 use crate::events::Event;
 use crate::experiment::{DeviceChoice, Experiment, RankerSpec};
+use crate::rank::engine::not_uploaded;
 use crate::run::{
     self, Cell, CellCheckpoints, CellKey, Claims, Expected, Holder, RankingCell, Stage, Store, Turn, Work,
     atomic,
 };
 use crate::seed::Seed;
-use crate::{backbone, cuda, rank};
+use crate::{cuda, rank};
 
 /// A seed that is done.
 #[derive(Debug, Clone)]
@@ -241,8 +243,8 @@ impl Seeds<'_> {
             preflight::check_reach(spec, &retrieval.retrieval)?;
             let (shared, told) = ((experiment, data), (reporter, interrupt));
             let load = |device| located.load(shared, runs, device, told);
-            let rank = |backbone: &Backbone, began_on: Option<&str>| {
-                let material = Material { experiment, spec, data, retrieval, backbone, began_on };
+            let rank = |backbone: &Backbone| {
+                let material = Material { experiment, spec, data, retrieval, backbone };
                 ranking::compute(material, seed, options, checkpoints)
             };
             let is_auto = experiment.device == DeviceChoice::Auto;
@@ -252,9 +254,9 @@ impl Seeds<'_> {
                 }
                 // Nobody asked for this device, and the processor goes on from what it reached.
                 reporter.emit(Event::Warning(&format!("{error}; going on without it")));
-                let began_on =
-                    loaded.take().and_then(|backbone| Some(backbone.model.computing()?.facts.describe()));
-                rank(loaded.insert(load(None)?), began_on.as_deref())
+                // Its memory is given back first.
+                *loaded = None;
+                rank(loaded.insert(load(None)?))
             };
             let backbone = match loaded.take() {
                 Some(backbone) => backbone,
@@ -266,7 +268,7 @@ impl Seeds<'_> {
                     backbone => backbone?,
                 },
             };
-            match rank(loaded.insert(backbone), None) {
+            match rank(loaded.insert(backbone)) {
                 Err(Error::Rank(rank::Error::Device(error))) => on_processor(error, loaded),
                 done => done,
             }
@@ -282,7 +284,7 @@ impl Seeds<'_> {
     /// The device on which the ranker is to compute, if there is one.
     fn device_of_ranker(&self, located: &Located) -> Result<Option<Computing>, Error> {
         let Self { experiment, options, .. } = *self;
-        let needed = ranker_bytes(experiment, &located.config).unwrap_or(0);
+        let needed = Footprint::of(experiment, located).map_or(0, |footprint| footprint.least());
         let opened = options.devices.open(experiment.device, (Purpose::Ranker, needed), options.reporter);
         let computing = opened.map_err(|source| Error::Device { source, kept: false })?;
         if let Some(Computing { facts, .. }) = &computing {
@@ -330,10 +332,7 @@ impl Seeds<'_> {
 /// The failure of a device, if that is why weights could not be brought to it.
 fn on_device(error: Error) -> Result<cuda::Error, Error> {
     match error {
-        Error::Backbone(backbone::Error::Place(source)) => match source.downcast_ref::<cuda::Error>() {
-            Some(found) => Ok(found.clone()),
-            None => Err(backbone::Error::Place(source).into()),
-        },
+        Error::Backbone(error) => not_uploaded(error).map_err(Error::Backbone),
         other => Err(other),
     }
 }

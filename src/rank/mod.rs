@@ -6,6 +6,7 @@
 
 pub mod engine;
 mod error;
+mod lessons;
 mod model;
 mod schedule;
 mod score;
@@ -14,8 +15,9 @@ mod validate;
 
 pub use engine::{Device, Engine, Processor};
 pub use error::Error;
+pub use lessons::Lessons;
 pub use model::{Backbone, Model, Tunable};
 pub use schedule::Schedule;
 pub use score::{Pace, Partly, batches, score};
-pub use train::{CurvePoint, Lessons, StopReason, TrainOptions, Trained, steps, train};
+pub use train::{CurvePoint, StopReason, TrainOptions, Trained, steps, train};
 pub use validate::{Letters, Questions};

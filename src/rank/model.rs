@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::engine::{Engine, Processor};
-use crate::backbone::decoder::{Masks, Step};
+use crate::backbone::decoder::{Masks, Step, Work};
 use crate::backbone::{Adapter, AdapterSpec, Batch, Decoder, Keep};
 use crate::cuda;
 use crate::experiment::{Checkpointing, RankerSpec};
@@ -17,6 +17,12 @@ pub trait Model {
     /// # Errors
     /// If a prompt cannot go through the model.
     fn scores(&mut self, prompts: &[&[u32]], letters: &[u32]) -> Result<Vec<f32>, Error>;
+
+    /// Multiplications and additions that its passes could not do without so far, and the rate at which its device multiplies matrices
+    /// (1/s), if that was measured.
+    fn effort(&self) -> Option<(f64, f64)> {
+        None
+    }
 
     /// Bytes in use and all bytes of the memory of its own in which it computes, if it has one.
     fn memory(&self) -> Option<(u64, u64)> {
@@ -55,6 +61,8 @@ pub struct Backbone<'a> {
     checkpointing: Checkpointing,
     /// Rows from which on there was not enough memory.
     too_many: usize,
+    /// What passes could not do without so far.
+    operations: f64,
 }
 
 impl<'a> Backbone<'a> {
@@ -67,7 +75,13 @@ impl<'a> Backbone<'a> {
     /// The backbone as it is, on whatever computes it.
     #[must_use]
     pub fn on(engine: Box<dyn Engine + 'a>) -> Self {
-        Self { engine, adapter: None, checkpointing: Checkpointing::Auto, too_many: usize::MAX }
+        Self {
+            engine,
+            adapter: None,
+            checkpointing: Checkpointing::Auto,
+            too_many: usize::MAX,
+            operations: 0.0,
+        }
     }
 
     /// The backbone with a new adapter, which changes nothing before it is trained, on the processor.
@@ -134,13 +148,20 @@ impl Model for Backbone<'_> {
             let adapter = self.adapter.as_ref();
             match again(&mut *self.engine, &mut |engine| engine.scores(&batch, letters, adapter)) {
                 Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(batch.rows()),
-                other => return other,
+                scores => {
+                    self.operations += Work::of(self.engine.config(), &batch).scores();
+                    return scores;
+                }
             }
         }
         let (first, second) = prompts.split_at(prompts.len() / 2);
         let mut scores = self.scores(first, letters)?;
         scores.extend(self.scores(second, letters)?);
         Ok(scores)
+    }
+
+    fn effort(&self) -> Option<(f64, f64)> {
+        Some((self.operations, self.engine.matrix_rate()?))
     }
 
     fn memory(&self) -> Option<(u64, u64)> {
@@ -200,7 +221,11 @@ impl Backbone<'_> {
                     |engine: &mut dyn Engine| engine.learn(&batch, &taught, adapter, step, gradient);
                 match again(&mut *self.engine, &mut learn) {
                     Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(rows),
-                    other => return other,
+                    loss => {
+                        let work = Work::of(self.engine.config(), &batch);
+                        self.operations += work.step(batch.wanted().len());
+                        return loss;
+                    }
                 }
             } else {
                 self.shrink(rows);

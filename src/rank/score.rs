@@ -15,17 +15,31 @@ pub struct Pace {
     pub tokens: usize,
     /// Time since it began.
     pub elapsed: Duration,
+    /// The share of the rate at which the device multiplies matrices, if that was measured.
+    pub share: Option<f64>,
+}
+
+/// The share of a device's matrix rate that a model has reached since `before`, both as of [`Model::effort`].
+pub(super) fn share(before: Option<(f64, f64)>, now: Option<(f64, f64)>, elapsed: Duration) -> Option<f64> {
+    let ((before, _), (now, rate)) = (before?, now?);
+    Some((now - before) / elapsed.as_secs_f64().max(1e-9) / rate)
+}
+
+/// `, 47 % of the matrix rate`, or nothing.
+pub(super) fn told(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| format!(", {:.0} % of the matrix rate", 100.0 * share))
 }
 
 impl std::fmt::Display for Pace {
-    /// `12.3 prompts/s, 4512 tokens/s`
+    /// `12.3 prompts/s, 4512 tokens/s, 47 % of the matrix rate`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let seconds = self.elapsed.as_secs_f64().max(1e-9);
         write!(
             f,
-            "{:.1} prompts/s, {:.0} tokens/s",
+            "{:.1} prompts/s, {:.0} tokens/s{}",
             self.prompts as f64 / seconds,
-            self.tokens as f64 / seconds
+            self.tokens as f64 / seconds,
+            told(self.share)
         )
     }
 }
@@ -78,7 +92,8 @@ pub fn score(
 ) -> Result<Vec<f32>, Error> {
     let began = Instant::now();
     let mut scores = partly.so_far(prompts.len() * letters.len());
-    let mut pace = Pace { prompts: 0, tokens: 0, elapsed: Duration::ZERO };
+    let mut pace = Pace { prompts: 0, tokens: 0, elapsed: Duration::ZERO, share: None };
+    let before = model.effort();
     let missing: Vec<usize> = (0..prompts.len())
         .filter(|prompt| scores[prompt * letters.len()..].first().is_some_and(|score| score.is_nan()))
         .collect();
@@ -107,6 +122,7 @@ pub fn score(
         pace.prompts += batch.len();
         pace.tokens += shown.iter().map(|prompt| prompt.len()).sum::<usize>();
         pace.elapsed = began.elapsed();
+        pace.share = share(before, model.effort(), pace.elapsed);
         tell(pace);
     }
     // Of a part that is whole nothing is asked again, if what comes next is cut short.

@@ -2,41 +2,23 @@
 
 mod resume;
 
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::lessons::{self, Lessons};
 use super::model::{TAUGHT, Tunable};
-use super::score::{Pace, Partly, batches};
+use super::score::{Pace, Partly, batches, share, told};
 use super::validate::{Letters, Questions};
 use super::{Error, Schedule};
 use crate::checkpoint::Checkpoints;
 use crate::events::{Event, Interrupt, Reporter};
 use crate::experiment::RankerSpec;
 use crate::nn::adamw::{self, AdamW};
-use crate::prompt::{Prompt, Truncation};
+use crate::prompt::Truncation;
 use crate::seed::Seed;
-
-/// Training prompts, made when they are needed.
-pub trait Lessons {
-    /// How many an epoch has.
-    fn len(&self) -> usize;
-
-    /// Whether there is none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The order of an epoch: a permutation.
-    fn order(&self, epoch: u32) -> Vec<u32>;
-
-    /// The prompt at `index` with its answer: the letter and the end are its last two tokens.
-    ///
-    /// # Errors
-    /// If it cannot be made.
-    fn prompt(&self, epoch: u32, index: usize) -> Result<Prompt, Error>;
-}
 
 /// What training needs beside the model and its settings.
 #[derive(Clone, Copy)]
@@ -175,62 +157,69 @@ fn lessons_to_end(
     watch: &mut Watch<'_>,
     done: &mut Done,
 ) -> Result<StopReason, Error> {
+    let batch = watch.spec.batch_size as usize;
+    let left = (done.steps + 1, optimizer.schedule.total_steps);
+    std::thread::scope(|scope| {
+        let prompts = lessons::ahead(scope, lessons, batch, left);
+        steps_to_end(model, &prompts, optimizer, watch, done)
+    })
+}
+
+/// The same with the prompts of each step that is not done.
+fn steps_to_end(
+    model: &mut dyn Tunable,
+    prompts: &Receiver<lessons::Step>,
+    optimizer: &mut Optimizer,
+    watch: &mut Watch<'_>,
+    done: &mut Done,
+) -> Result<StopReason, Error> {
     let (spec, options, total) = (watch.spec, watch.options, optimizer.schedule.total_steps);
     let mut keys = options.seed.stream("ranker/dropout");
-    let mut step = 0u32;
-    for epoch in 0..spec.epochs {
-        let order = lessons.order(epoch);
-        for batch in order.chunks(spec.batch_size as usize) {
-            if step == total {
-                break;
+    for step in 1..=total {
+        let key = keys.next_u64();
+        // What an earlier process did; of its last step the validation is still to come.
+        if step < done.steps {
+            continue;
+        }
+        if step > done.steps {
+            let (began, before) = (Instant::now(), model.effort());
+            // They are made until nobody asks any more.
+            let made = prompts.recv().map_err(|_| Error::Interrupted)??;
+            let mut shown = done.shown;
+            made.iter().for_each(|prompt| shown.add(prompt));
+            let ids: Vec<Vec<u32>> = made.into_iter().map(|prompt| prompt.ids).collect();
+            let loss = optimizer.step(model, &ids, spec.micro_batch_tokens as usize, key)?;
+            done.step_time += began.elapsed();
+            watch.share = share(before, model.effort(), began.elapsed());
+            (done.steps, done.shown) = (step, shown);
+            if !loss.is_finite() {
+                return Ok(StopReason::LossNotFinite { step, loss });
             }
-            let key = keys.next_u64();
-            step += 1;
-            // What an earlier process did; of its last step the validation is still to come.
-            if step < done.steps {
-                continue;
+            done.losses = (done.losses.0 + loss, done.losses.1 + 1);
+            watch.progress(done, model);
+            let stop = options.interrupt.requested();
+            if stop || options.checkpoints.due() {
+                resume::keep(model, optimizer, watch, done);
             }
-            if step > done.steps {
-                let began = Instant::now();
-                let mut prompts = Vec::with_capacity(batch.len());
-                let mut shown = done.shown;
-                for &index in batch {
-                    let prompt = lessons.prompt(epoch, index as usize)?;
-                    shown.add(&prompt);
-                    prompts.push(prompt.ids);
-                }
-                let loss = optimizer.step(model, &prompts, spec.micro_batch_tokens as usize, key)?;
-                done.step_time += began.elapsed();
-                (done.steps, done.shown) = (step, shown);
-                if !loss.is_finite() {
-                    return Ok(StopReason::LossNotFinite { step, loss });
-                }
-                done.losses = (done.losses.0 + loss, done.losses.1 + 1);
-                watch.progress(done, model);
-                let stop = options.interrupt.requested();
-                if stop || options.checkpoints.due() {
-                    resume::keep(model, optimizer, watch, done);
-                }
-                if stop {
-                    return Err(Error::Interrupted);
-                }
+            if stop {
+                return Err(Error::Interrupted);
             }
-            if step.is_multiple_of(spec.validate_every_steps) {
-                let mean = done.losses.0 / f64::from(done.losses.1);
-                done.losses = (0.0, 0);
-                if let Some(score) = watch.diverged(model, step, Some(mean))? {
-                    return Ok(StopReason::LossNotFinite { step, loss: f64::from(score) });
-                }
-                if watch.best.without_better >= spec.patience {
-                    return Ok(StopReason::NoImprovement);
-                }
+        }
+        if step.is_multiple_of(spec.validate_every_steps) {
+            let mean = done.losses.0 / f64::from(done.losses.1);
+            done.losses = (0.0, 0);
+            if let Some(score) = watch.diverged(model, step, Some(mean))? {
+                return Ok(StopReason::LossNotFinite { step, loss: f64::from(score) });
+            }
+            if watch.best.without_better >= spec.patience {
+                return Ok(StopReason::NoImprovement);
             }
         }
     }
     if done.losses.1 > 0
-        && let Some(score) = watch.diverged(model, step, Some(done.losses.0 / f64::from(done.losses.1)))?
+        && let Some(score) = watch.diverged(model, total, Some(done.losses.0 / f64::from(done.losses.1)))?
     {
-        return Ok(StopReason::LossNotFinite { step, loss: f64::from(score) });
+        return Ok(StopReason::LossNotFinite { step: total, loss: f64::from(score) });
     }
     Ok(StopReason::Steps)
 }
@@ -330,6 +319,8 @@ struct Watch<'a> {
     /// What earlier processes needed.
     before: Duration,
     told: Option<Instant>,
+    /// The last step's share of the device's matrix rate.
+    share: Option<f64>,
     curve: Vec<CurvePoint>,
     first_scores: Vec<Vec<f32>>,
     best: Best,
@@ -352,6 +343,7 @@ impl<'a> Watch<'a> {
             began: Instant::now(),
             before: Duration::ZERO,
             told: None,
+            share: None,
             curve: Vec::new(),
             first_scores: Vec::new(),
             best: Best { metric: f64::NEG_INFINITY, step: 0, without_better: 0 },
@@ -366,7 +358,7 @@ impl<'a> Watch<'a> {
     }
 
     fn progress(&mut self, done: &Done, model: &dyn Tunable) {
-        let (by, Best { metric, step, .. }) = (self.spec.select_by, self.best);
+        let (by, share, Best { metric, step, .. }) = (self.spec.select_by, self.share, self.best);
         // A device is asked for its memory only where somebody reads it: it finishes what it does first.
         let detail = || {
             let loss = done.losses.0 / f64::from(done.losses.1);
@@ -375,7 +367,10 @@ impl<'a> Watch<'a> {
             let memory = model.memory().map_or_else(String::new, |(used, total)| {
                 format!(", {:.1} of {:.1} GiB", gib(used), gib(total))
             });
-            format!("loss {loss:.3}, best {by} {metric:.4} at step {step}, {speed:.0} tokens/s{memory}")
+            let share = told(share);
+            format!(
+                "loss {loss:.3}, best {by} {metric:.4} at step {step}, {speed:.0} tokens/s{share}{memory}"
+            )
         };
         tell(self.options.reporter, &mut self.told, done.steps, detail);
     }

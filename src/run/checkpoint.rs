@@ -22,6 +22,8 @@ use crate::events::{Event, Reporter};
 /// The field of a safetensors header that holds [`About`].
 const METADATA: &str = "bench";
 const FORMAT: u32 = 2;
+/// A place that is no device.
+const PROCESSOR: &str = "the processor";
 /// Time between two checkpoints is at least so many times what the last one took, so that they take less than 2 % of it.
 const SPARSE: u32 = 60;
 
@@ -45,6 +47,9 @@ struct About {
     #[serde(default)]
     seconds: f64,
     words: String,
+    /// Where it was computed so far, one place after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    places: Vec<String>,
     /// Of the other fields, and of the arrays with their names.
     #[serde(default)]
     sha256: String,
@@ -53,7 +58,7 @@ struct About {
 impl About {
     /// SHA-256 in hex of the other fields and of named arrays, each with its length.
     fn hash<'b>(&self, arrays: impl Iterator<Item = (&'b str, &'b [u8])>) -> String {
-        let Self { format, key, part, resumed, seconds, words, sha256: _ } = self;
+        let Self { format, key, part, resumed, seconds, words, places, sha256: _ } = self;
         let about = format!("{format} {key} {part} {resumed} {:016x}", seconds.to_bits());
         let mut hasher = Sha256::new();
         let mut add = |bytes: &[u8]| {
@@ -62,6 +67,7 @@ impl About {
         };
         add(about.as_bytes());
         add(words.as_bytes());
+        places.iter().for_each(|place| add(place.as_bytes()));
         for (name, bytes) in arrays {
             add(name.as_bytes());
             add(bytes);
@@ -91,6 +97,17 @@ struct Pace {
     taken_up: bool,
     /// Parts that this process kept.
     kept: BTreeSet<String>,
+    /// Where earlier processes computed, and where this one does.
+    places: [Vec<String>; 2],
+}
+
+impl Pace {
+    /// All places in their order.
+    fn places(&self) -> Vec<String> {
+        let mut all = self.places.concat();
+        all.dedup();
+        all
+    }
 }
 
 impl<'a> CellCheckpoints<'a> {
@@ -106,6 +123,7 @@ impl<'a> CellCheckpoints<'a> {
             resumed: 0,
             taken_up: false,
             kept: BTreeSet::new(),
+            places: [Vec::new(), Vec::new()],
         };
         Self { folder, key, reporter, pace: Mutex::new(pace) }
     }
@@ -114,6 +132,19 @@ impl<'a> CellCheckpoints<'a> {
     #[must_use]
     pub fn any(&self) -> bool {
         fs::read_dir(&self.folder).is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// What follows is computed on this device, or on the processor.
+    pub fn computes_on(&self, device: Option<String>) {
+        self.pace().places[1].push(device.unwrap_or_else(|| PROCESSOR.to_owned()));
+    }
+
+    /// The devices on which this process and those computed from which it went on, such as `NVIDIA H100 (cuda:0), then the processor`; `None` if
+    /// it was the processor alone.
+    #[must_use]
+    pub fn devices(&self) -> Option<String> {
+        let places = self.pace().places();
+        places.iter().any(|place| place != PROCESSOR).then(|| places.join(", then "))
     }
 
     /// Remove them: the cell is stored.
@@ -136,9 +167,9 @@ impl<'a> CellCheckpoints<'a> {
             .iter()
             .map(|(name, values)| (*name, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
             .collect();
-        let seconds = {
-            let Pace { began, before, .. } = *self.pace();
-            (before + began.elapsed()).as_secs_f64()
+        let (seconds, places) = {
+            let pace = self.pace();
+            ((pace.before + pace.began.elapsed()).as_secs_f64(), pace.places())
         };
         let mut about = About {
             format: FORMAT,
@@ -147,6 +178,7 @@ impl<'a> CellCheckpoints<'a> {
             resumed: self.resumed(),
             seconds,
             words: words.to_owned(),
+            places,
             sha256: String::new(),
         };
         about.sha256 = about.hash(bytes.iter().map(|(name, bytes)| (*name, bytes.as_slice())));
@@ -215,6 +247,9 @@ impl Checkpoints for CellCheckpoints<'_> {
                 let before = Duration::try_from_secs_f64(about.seconds).unwrap_or_default();
                 if !pace.kept.contains(part) {
                     pace.before = pace.before.max(before);
+                    if about.places.len() > pace.places[0].len() {
+                        pace.places[0] = about.places;
+                    }
                 }
                 Some(snapshot)
             }

@@ -9,12 +9,14 @@ mod forward;
 mod full;
 mod transformer;
 pub(super) mod view;
+mod work;
 mod workspace;
 
 pub use batch::Batch;
 pub use full::FullModel;
 pub use transformer::Transformer;
-pub use workspace::{Keep, Workspace, device_bytes, expected_bytes};
+pub use work::Work;
+pub use workspace::{Keep, Workspace, device_bytes, expected_bytes, most_kept};
 
 use super::adapter::AdapterView;
 use super::{Adapter, ModelConfig, RopeScaling, Weights};

@@ -309,6 +309,21 @@ pub fn expected_bytes(config: &ModelConfig, rows: usize, wanted: usize, keep: Op
     floats * size_of::<f32>()
 }
 
+/// What a training step can keep in `most` bytes of a device; `None` if they are too few even for the inputs of layers. `low` are the ranks of
+/// all adapters of a layer together, the rest is as in [`device_bytes`].
+#[must_use]
+pub fn most_kept(
+    config: &ModelConfig,
+    sizes: (usize, usize),
+    low: usize,
+    activation: usize,
+    most: u64,
+) -> Option<Keep> {
+    let states = (1..config.layers).rev().map(Keep::States);
+    let mut keeps = std::iter::once(Keep::Everything).chain(states).chain([Keep::Inputs]);
+    keeps.find(|keep| device_bytes(config, sizes, Some((*keep, low)), activation) <= most)
+}
+
 /// Bytes that a batch will need on a device beside the weights, as [`expected_bytes`], activations being kept in `activation` bytes each.
 /// A training step says what it keeps, and the ranks of all adapters of a layer together.
 #[must_use]

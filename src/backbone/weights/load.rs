@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::build::{Source, build, plan};
+use super::build::{EMBED, Source, build, plan};
 use super::place::{Here, Place};
 use super::shards::{Shard, Shards};
 use super::{Weights, WeightsError};
@@ -52,6 +52,14 @@ pub fn load_to<P: Place>(
 pub fn check(folder: &Folder) -> Result<(), Error> {
     open(folder)?.check(&folder.config()?)?;
     Ok(())
+}
+
+/// Whether embedding and output layer are f32 in memory: where those of the file are not bfloat16.
+///
+/// # Errors
+/// As [`check`].
+pub fn has_wide_tables(folder: &Folder) -> Result<bool, Error> {
+    Ok(!open(folder)?.is_bf16(EMBED))
 }
 
 fn open(folder: &Folder) -> Result<Shards<'static>, Error> {

@@ -18,7 +18,7 @@ pub use cluster::{CellArgs, StatusArgs, SubmitArgs};
 pub use comparing::{CompareArgs, CompareFormat};
 pub use exchange::{AuditArgs, ExportArgs, ExportFormat, HeldOut, IdNames, ImportArgs, ImportIds, RunFormat};
 pub use keeping::{BundleArgs, CleanArgs, DoctorArgs, ReplayArgs};
-pub use running::{FetchArgs, ReportArgs, RunArgs, Selection, SummaryArgs, with_device};
+pub use running::{FetchArgs, PlanArgs, ReportArgs, RunArgs, Selection, SummaryArgs, with_device};
 
 const AFTER_HELP: &str = "\
 Files without a command are run: `bench experiments/*.toml` is `bench run experiments/*.toml`. A folder stands for the \
@@ -110,7 +110,7 @@ pub enum Command {
     /// Check experiment files and report every problem
     Validate(Selection),
     /// Show what would run, what is stored, what is missing and how to get it, and what it would cost
-    Plan(Selection),
+    Plan(PlanArgs),
     /// Make reports again, without training: of experiments from the stored runs, or from a report's results.json
     Report(ReportArgs),
     /// Make the built-in backbones (embedded:NAME) that experiments name, and print where they lie

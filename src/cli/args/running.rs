@@ -20,6 +20,16 @@ pub struct Selection {
     pub device: Option<DeviceChoice>,
 }
 
+/// What `plan` takes.
+#[derive(Debug, Clone, ClapArgs)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Time a few layers of each backbone where it would compute: some seconds each, and times that are right within a fifth or so
+    #[arg(long)]
+    pub measure: bool,
+}
+
 impl Selection {
     /// What the command line changes of every file.
     pub fn overrides(&self) -> Vec<Override> {

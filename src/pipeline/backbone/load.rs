@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::devices::Computing;
+use super::super::footprint::Footprint;
 use super::super::placed::{Origin, Placed};
 use super::super::random::Random;
 use super::super::record::word;
@@ -16,6 +17,7 @@ use crate::experiment::{BackboneSpec, Experiment, Quantization};
 use crate::nn::quant::Storage;
 use crate::pretrain;
 use crate::prompt::Tokenizer;
+use crate::rank;
 use crate::report::thousands;
 use crate::run::BackboneRecord;
 
@@ -44,7 +46,10 @@ impl Located {
     ) -> Result<Backbone, Error> {
         let spec = experiment.backbone.as_ref().ok_or(Error::NoBackbone)?;
         let folder = match &self.kind {
-            Kind::Random(random) => return self.draw(spec, random, device, (reporter, interrupt)),
+            Kind::Random(random) => {
+                let device = self.dense(experiment, device)?;
+                return self.draw(spec, random, device, (reporter, interrupt));
+            }
             Kind::Files(folder) => folder.clone(),
             Kind::BuiltIn => {
                 let made = match self.made.get() {
@@ -62,10 +67,23 @@ impl Located {
         let tokenizer = self.tokenizer(|| own_tokenizer(&folder.tokenizer(), &config))?;
         let identity = self.identity(interrupt)?.to_owned();
         let stored = (storage(spec), spec.compute_type);
+        let device = self.dense(experiment, device)?;
         let placed = Placed::bring(Origin::Files(&folder), stored, device, reporter, interrupt)?;
         let revision = folder.revision().map(str::to_owned).or_else(|| spec.revision.clone());
         let record = BackboneRecord { revision, identity, ..self.record(spec, &placed) };
         Ok(loaded(spec, (placed.0, tokenizer, record), reporter))
+    }
+
+    /// The device with whether quantized layers become bf16 there.
+    fn dense(
+        &self,
+        experiment: &Experiment,
+        device: Option<Computing>,
+    ) -> Result<Option<(Computing, bool)>, Error> {
+        let Some(computing) = device else { return Ok(None) };
+        let memory = computing.machine.memory().map_err(rank::Error::from)?;
+        let is_dense = Footprint::of(experiment, self).is_some_and(|footprint| footprint.is_dense(memory.0));
+        Ok(Some((computing, is_dense)))
     }
 
     /// Draw the weights.
@@ -73,7 +91,7 @@ impl Located {
         &self,
         spec: &BackboneSpec,
         random: &Random,
-        device: Option<Computing>,
+        device: Option<(Computing, bool)>,
         (reporter, interrupt): (&dyn Reporter, &Interrupt),
     ) -> Result<Backbone, Error> {
         reporter.emit(Event::Warning(&format!("{}: {}", spec.name, random.told())));

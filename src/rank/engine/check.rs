@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use half::bf16;
 
-use super::{Device, Engine, Processor, Upload};
+use super::{Device, Engine, Processor, Upload, not_uploaded};
 use crate::backbone::decoder::{Batch, Decoder, Keep, Masks, Step, Transformer};
 use crate::backbone::{
     Adapter, AdapterSpec, Architecture, Layer, ModelConfig, RopeConfig, RopeScaling, Weights,
@@ -175,18 +175,24 @@ impl Case {
     /// # Errors
     /// If the device fails.
     pub fn distances<E: Numbers>(&self, machine: &Arc<dyn Machine>) -> Result<Vec<Distance>, cuda::Error> {
-        let failed = |error: Error| match error {
-            Error::Device(error) => error,
-            other => cuda::Error::Device {
-                device: machine.name(),
-                what: "be held against the processor".to_owned(),
-                said: other.to_string(),
-            },
+        let failed = |said: String| cuda::Error::Device {
+            device: machine.name(),
+            what: "be held against the processor".to_owned(),
+            said,
         };
-        let expected = self.outcome(&mut Processor::new(&self.decoder)).map_err(failed)?;
-        let weights = Upload::new(machine).all(loud(self.decoder.config(), self.storage))?;
+        let failed_to_run = |error: Error| match error {
+            Error::Device(error) => error,
+            other => failed(other.to_string()),
+        };
+        let expected = self.outcome(&mut Processor::new(&self.decoder)).map_err(failed_to_run)?;
+        let weights = loud(self.decoder.config(), self.storage).to(&mut Upload::new(machine));
+        let failed_to_come = |error| match not_uploaded(error) {
+            Ok(error) => error,
+            Err(other) => failed(other.to_string()),
+        };
+        let weights = weights.map_err(failed_to_come)?;
         let model: Transformer<DecoderOps<E>> = Transformer::new(weights);
-        let found = self.outcome(&mut Device::new(&model, machine)).map_err(failed)?;
+        let found = self.outcome(&mut Device::new(&model, machine)).map_err(failed_to_run)?;
         let parts = expected.iter().zip(&found);
         Ok(parts.map(|((what, expected), (_, found))| (*what, apart(expected, found))).collect())
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{Engine, Error};
-use crate::backbone::decoder::{Batch, BatchError, Keep, Step, Transformer, Workspace, device_bytes};
+use crate::backbone::decoder::{
+    Batch, BatchError, Keep, Step, Transformer, Workspace, device_bytes, most_kept,
+};
 use crate::backbone::{Adapter, AdapterSpec, ModelConfig};
 use crate::cuda::{Array, DecoderOps, Machine, Numbers};
 
@@ -17,6 +19,7 @@ pub struct Device<'a, E: Numbers> {
     workspace: Workspace<DecoderOps<E>>,
     weights: Array<f32>,
     gradients: Array<f32>,
+    rate: Option<f64>,
 }
 
 impl<'a, E: Numbers> Device<'a, E> {
@@ -29,7 +32,14 @@ impl<'a, E: Numbers> Device<'a, E> {
             workspace: Workspace::new(DecoderOps::new(machine)),
             weights: Array::new(machine),
             gradients: Array::new(machine),
+            rate: None,
         }
+    }
+
+    /// The same, on a device that multiplies matrices with so many multiplications and additions a second.
+    #[must_use]
+    pub fn with_matrix_rate(self, rate: Option<f64>) -> Self {
+        Self { rate, ..self }
     }
 }
 
@@ -50,15 +60,11 @@ impl<E: Numbers> Engine for Device<'_, E> {
         let head = self.model.weights().output();
         let converted = if E::plain(head).is_some() { 0 } else { head.rows() * head.cols() * size_of::<E>() };
         let most = most.saturating_sub(converted as u64);
-        let (rows, wanted, layers) = (batch.rows(), batch.wanted().len(), self.config().layers);
-        let low = adapter.r * adapter.targets.len();
-        let needed =
-            |keep: Keep| device_bytes(self.config(), (rows, wanted), Some((keep, low)), size_of::<E>());
-        let states = (1..layers).rev().map(Keep::States);
-        let keeps = std::iter::once(Keep::Everything).chain(states).chain([Keep::Inputs]);
-        let found = keeps.into_iter().find(|keep| needed(*keep) <= most);
+        let (sizes, low) = ((batch.rows(), batch.wanted().len()), adapter.r * adapter.targets.len());
+        let found = most_kept(self.config(), sizes, low, size_of::<E>(), most);
+        let kept = (found.unwrap_or(Keep::Inputs), low);
         // What other batches have left has other sizes: it is used again only where there is room for all of this one beside it.
-        if needed(found.unwrap_or(Keep::Inputs)) + MARGIN > free {
+        if device_bytes(self.config(), sizes, Some(kept), size_of::<E>()) + MARGIN > free {
             self.forget();
         }
         Ok(found)
@@ -94,6 +100,10 @@ impl<E: Numbers> Engine for Device<'_, E> {
             *sum += part;
         }
         Ok(loss)
+    }
+
+    fn matrix_rate(&self) -> Option<f64> {
+        self.rate
     }
 
     fn memory(&self) -> Option<(u64, u64)> {

@@ -7,7 +7,7 @@ mod upload;
 
 pub use device::{Device, MARGIN};
 pub use processor::Processor;
-pub use upload::Upload;
+pub use upload::{Upload, not_uploaded};
 
 use super::Error;
 use crate::backbone::decoder::{Batch, BatchError, Keep, Step};
@@ -54,6 +54,11 @@ pub trait Engine {
         step: Step,
         gradient: &mut [f32],
     ) -> Result<f64, Error>;
+
+    /// Multiplications and additions a second at which its device multiplies matrices, if that was measured.
+    fn matrix_rate(&self) -> Option<f64> {
+        None
+    }
 
     /// Bytes in use and all bytes of its device's memory, if it is on one.
     fn memory(&self) -> Option<(u64, u64)> {

@@ -13,6 +13,15 @@ pub struct Processor<'a> {
     workspace: Workspace,
 }
 
+impl Processor<'_> {
+    /// What a training step of so many rows keeps, where that is left to the program.
+    #[must_use]
+    pub fn keep(config: &ModelConfig, rows: usize, wanted: usize) -> Keep {
+        let everything = expected_bytes(config, rows, wanted, Some(Keep::Everything));
+        if everything > MOST_ACTIVATIONS { Keep::Inputs } else { Keep::Everything }
+    }
+}
+
 impl<'a> Processor<'a> {
     /// One that has computed nothing yet.
     #[must_use]
@@ -31,9 +40,7 @@ impl Engine for Processor<'_> {
     }
 
     fn keep(&mut self, batch: &Batch, _: &AdapterSpec) -> Result<Option<Keep>, Error> {
-        let (rows, wanted) = (batch.rows(), batch.wanted().len());
-        let everything = expected_bytes(self.config(), rows, wanted, Some(Keep::Everything));
-        Ok(Some(if everything > MOST_ACTIVATIONS { Keep::Inputs } else { Keep::Everything }))
+        Ok(Some(Self::keep(self.config(), batch.rows(), batch.wanted().len())))
     }
 
     fn scores(

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use crate::backbone::weights::Place;
-use crate::backbone::{self, Layer, Projection, Weights};
-use crate::cuda::{self, Array, Frozen, Machine};
+use crate::backbone::{self, Error};
+use crate::cuda::{self, Array, Frozen, Kernels, Machine};
 use crate::nn::quant;
 
 /// The memory of a device.
 pub struct Upload<'a> {
     machine: &'a Arc<dyn Machine>,
+    /// What makes them dense there, where they are to be.
+    dense: Option<Kernels>,
     bytes: u64,
 }
 
@@ -17,62 +19,53 @@ impl Place for Upload<'_> {
     type Matrix = Frozen;
     type Vector = Array<f32>;
 
-    fn matrix(&mut self, matrix: quant::Frozen) -> Result<Frozen, backbone::Error> {
-        self.bytes += matrix.bytes() as u64;
-        Frozen::upload(self.machine, &matrix).map_err(|error| backbone::Error::Place(Arc::new(error)))
+    fn matrix(&mut self, matrix: quant::Frozen) -> Result<Frozen, Error> {
+        let placed = Frozen::upload(self.machine, &matrix).and_then(|placed| match &self.dense {
+            Some(kernels) => placed.into_bf16(kernels),
+            None => Ok(placed),
+        });
+        let placed = placed.map_err(not_placed)?;
+        self.bytes += placed.bytes() as u64;
+        Ok(placed)
     }
 
-    fn vector(&mut self, vector: Vec<f32>) -> Result<Array<f32>, backbone::Error> {
+    fn vector(&mut self, vector: Vec<f32>) -> Result<Array<f32>, Error> {
         self.bytes += 4 * vector.len() as u64;
-        Array::of(self.machine, &vector).map_err(|error| backbone::Error::Place(Arc::new(error)))
+        Array::of(self.machine, &vector).map_err(not_placed)
     }
 }
 
+/// The failure of a device, if that is why weights could not be brought to it.
+///
+/// # Errors
+/// The error, if it is another one.
+pub fn not_uploaded(error: Error) -> Result<cuda::Error, Error> {
+    match error {
+        Error::Place(source) => source.downcast_ref::<cuda::Error>().cloned().ok_or(Error::Place(source)),
+        other => Err(other),
+    }
+}
+
+fn not_placed(error: cuda::Error) -> Error {
+    backbone::Error::Place(Arc::new(error))
+}
+
 impl<'a> Upload<'a> {
-    /// Nothing is there yet.
+    /// Nothing is there yet; what comes stays as it is stored.
     #[must_use]
     pub const fn new(machine: &'a Arc<dyn Machine>) -> Self {
-        Self { machine, bytes: 0 }
+        Self { machine, dense: None, bytes: 0 }
     }
 
-    /// Bytes that were brought there.
+    /// What is quantized becomes bf16 there: the numbers that products with bf16 activations would get from it each time.
+    #[must_use]
+    pub fn dense(self) -> Self {
+        Self { dense: Some(Kernels::new(Arc::clone(self.machine))), ..self }
+    }
+
+    /// Bytes that are there.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    /// Bring a whole model there.
-    ///
-    /// # Errors
-    /// If there is not so much memory, or the device fails.
-    pub fn all(&self, weights: Weights) -> Result<Weights<Frozen, Array<f32>>, cuda::Error> {
-        let matrix = |matrix: &quant::Frozen| Frozen::upload(self.machine, matrix);
-        let vector = |vector: &Vec<f32>| Array::of(self.machine, vector);
-        let projection = |projection: &Projection| {
-            let bias = projection.bias.as_ref().map(vector).transpose()?;
-            Ok::<_, cuda::Error>(Projection { weight: matrix(&projection.weight)?, bias })
-        };
-        let layer = |layer: &Layer| {
-            Ok::<_, cuda::Error>(Layer {
-                input_norm: vector(&layer.input_norm)?,
-                q: projection(&layer.q)?,
-                k: projection(&layer.k)?,
-                v: projection(&layer.v)?,
-                o: projection(&layer.o)?,
-                q_norm: layer.q_norm.as_ref().map(vector).transpose()?,
-                k_norm: layer.k_norm.as_ref().map(vector).transpose()?,
-                post_norm: vector(&layer.post_norm)?,
-                gate: projection(&layer.gate)?,
-                up: projection(&layer.up)?,
-                down: projection(&layer.down)?,
-            })
-        };
-        Ok(Weights {
-            embed: matrix(&weights.embed)?,
-            layers: weights.layers.iter().map(layer).collect::<Result<_, _>>()?,
-            norm: vector(&weights.norm)?,
-            head: weights.head.as_ref().map(matrix).transpose()?,
-            config: weights.config,
-        })
     }
 }

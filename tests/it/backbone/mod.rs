@@ -7,7 +7,7 @@ mod decoder;
 pub(crate) mod hub;
 mod known;
 mod lora;
-mod peft;
+pub(crate) mod peft;
 mod python;
 mod reference;
 mod stand_in;

@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 use super::twin::{ALL, assert_close, error, fill, tiny};
 use crate::support::shared;
 
-type Named = BTreeMap<String, Tensor>;
+pub(crate) type Named = BTreeMap<String, Tensor>;
 
-fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     shared().map(|shared| shared.join("fixtures/llama_lora_tiny"))
 }
 
-fn load(path: &Path) -> Named {
+pub(crate) fn load(path: &Path) -> Named {
     candle_core::safetensors::load(path, &Device::Cpu).expect("a fixture").into_iter().collect()
 }
 
-fn f64s(tensor: &Tensor) -> Vec<f64> {
+pub(crate) fn f64s(tensor: &Tensor) -> Vec<f64> {
     tensor.to_dtype(candle_core::DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
@@ -35,12 +35,12 @@ fn f32s(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn i64s(tensor: &Tensor) -> Vec<i64> {
+pub(crate) fn i64s(tensor: &Tensor) -> Vec<i64> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// The fixture's backbone, of its first `layers` layers.
-fn backbone(folder: &Path, layers: usize) -> Weights {
+pub(crate) fn backbone(folder: &Path, layers: usize) -> Weights {
     let mut config = ModelConfig::read(&folder.join("config.json")).unwrap();
     config.layers = layers;
     let named = load(&folder.join("base.weights.safetensors"));
@@ -52,7 +52,7 @@ fn backbone(folder: &Path, layers: usize) -> Weights {
     model.to_weights()
 }
 
-fn adapter(folder: &Path, config: &ModelConfig, tag: &str) -> Adapter {
+pub(crate) fn adapter(folder: &Path, config: &ModelConfig, tag: &str) -> Adapter {
     let targets = vec![LoraTarget::QProj, LoraTarget::VProj];
     let mut adapter = Adapter::zeros(config, &AdapterSpec { r: 8, alpha: 32.0, dropout: 0.0, targets });
     let named = load(&folder.join(format!("{tag}.lora.safetensors")));
@@ -64,7 +64,7 @@ fn adapter(folder: &Path, config: &ModelConfig, tag: &str) -> Adapter {
 }
 
 /// The rows of a padded batch, without their padding.
-fn prompts(io: &Named, part: &str) -> Vec<Vec<u32>> {
+pub(crate) fn prompts(io: &Named, part: &str) -> Vec<Vec<u32>> {
     let (ids, mask) = (i64s(&io[&format!("{part}_input_ids")]), i64s(&io[&format!("{part}_attention_mask")]));
     let width = io[&format!("{part}_input_ids")].dims()[1];
     ids.chunks(width)
@@ -74,17 +74,17 @@ fn prompts(io: &Named, part: &str) -> Vec<Vec<u32>> {
 }
 
 /// The training prompts without their end token, which predicts nothing, and the labels of their last two rows.
-fn training(io: &Named) -> (Vec<Vec<u32>>, Vec<u32>) {
+pub(crate) fn training(io: &Named) -> (Vec<Vec<u32>>, Vec<u32>) {
     let all = prompts(io, "train");
     let labels = all.iter().flat_map(|prompt| prompt[prompt.len() - 2..].to_vec()).collect();
     (all.iter().map(|prompt| prompt[..prompt.len() - 1].to_vec()).collect(), labels)
 }
 
-fn slices(prompts: &[Vec<u32>]) -> Vec<&[u32]> {
+pub(crate) fn slices(prompts: &[Vec<u32>]) -> Vec<&[u32]> {
     prompts.iter().map(Vec::as_slice).collect()
 }
 
-const TAGS: [&str; 2] = ["b_zero", "b_random"];
+pub(crate) const TAGS: [&str; 2] = ["b_zero", "b_random"];
 
 #[test]
 fn every_logit_of_a_real_token_equals_that_of_transformers() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bench::backbone::decoder::{Batch, Keep, Masks, Step, Transformer, Workspace, device_bytes};
-use bench::backbone::{Adapter, AdapterSpec, ModelConfig, Weights};
+use bench::backbone::{Adapter, AdapterSpec, ModelConfig, Weights, weights};
 use bench::cuda::{Array, DecoderOps, Machine, Numbers};
 use bench::experiment::LoraTarget;
 use bench::nn::quant::Storage;
@@ -49,7 +49,36 @@ fn kernels_of_large_models_give_what_the_processor_gives() {
 
 fn model<E: Numbers>(machine: &Arc<dyn Machine>) -> Transformer<DecoderOps<E>> {
     let weights = Weights::random(&tiny::config(), Storage::Nf4 { double: true }, Seed::new(3));
-    Transformer::new(Upload::new(machine).all(weights).unwrap())
+    Transformer::new(weights.to(&mut Upload::new(machine)).unwrap())
+}
+
+#[test]
+fn weights_that_became_bf16_on_the_device_give_the_same_bits_as_stored_ones() {
+    for machine in machines() {
+        for storage in [Storage::Nf4 { double: true }, Storage::Nf4 { double: false }, Storage::Int8] {
+            let config = ModelConfig { qkv_bias: true, tied: false, ..tiny::config() };
+            let outcome = |upload: Upload<'_>| {
+                let mut upload = upload;
+                let weights = Weights::random(&config, storage, Seed::new(3)).to(&mut upload).unwrap();
+                let model: Transformer<DecoderOps<bf16>> = Transformer::new(weights);
+                let (loss, gradient, scores) = taught(&model, &machine, "lora_r = 3\nlora_dropout = 0.2");
+                let bits = |numbers: Vec<f32>| numbers.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                (upload.bytes(), (loss.to_bits(), bits(gradient), bits(scores)))
+            };
+            let (stored, dense) = (outcome(Upload::new(&machine)), outcome(Upload::new(&machine).dense()));
+            assert_eq!(stored.1, dense.1, "{storage:?}");
+            let expected = |storage| weights::expected_bytes(&config, storage, true);
+            // Blocks are few in small matrices, and each matrix on a device has its own table of scales.
+            let tables = if storage == (Storage::Nf4 { double: true }) { 1024 * 14 } else { 0 };
+            assert_eq!(dense.0, expected(Storage::Bf16), "{storage:?}");
+            assert!(
+                stored.0.abs_diff(expected(storage)) <= tables,
+                "{storage:?}: {} {}",
+                stored.0,
+                expected(storage)
+            );
+        }
+    }
 }
 
 /// Four prompts of 12 to 19 tokens, with the two that are taught.
@@ -59,10 +88,13 @@ fn prompts() -> Vec<Vec<u32>> {
 }
 
 /// Loss, gradient and scores of a model with an adapter whose B is not zero.
-fn outcome(machine: &Arc<dyn Machine>, lines: &str) -> (f64, Vec<f32>, Vec<f32>) {
-    let model = model::<f32>(machine);
+fn taught<E: Numbers>(
+    model: &Transformer<DecoderOps<E>>,
+    machine: &Arc<dyn Machine>,
+    lines: &str,
+) -> (f64, Vec<f32>, Vec<f32>) {
     let spec = tiny::spec(lines);
-    let mut backbone = Backbone::on(Box::new(Device::new(&model, machine))).with_adapter(&spec, Seed::new(1));
+    let mut backbone = Backbone::on(Box::new(Device::new(model, machine))).with_adapter(&spec, Seed::new(1));
     for (at, weight) in backbone.weights().iter_mut().enumerate() {
         *weight += 0.02 * (at as f32).sin();
     }
@@ -72,6 +104,10 @@ fn outcome(machine: &Arc<dyn Machine>, lines: &str) -> (f64, Vec<f32>, Vec<f32>)
     let loss = backbone.learn(&prompts, 8, 77, &mut gradient).unwrap();
     let scores = backbone.scores(&prompts, &[65, 66, 67]).unwrap();
     (loss, gradient, scores)
+}
+
+fn outcome(machine: &Arc<dyn Machine>, lines: &str) -> (f64, Vec<f32>, Vec<f32>) {
+    taught(&model::<f32>(machine), machine, lines)
 }
 
 #[test]
@@ -119,7 +155,7 @@ fn one_prompt_that_does_not_fit_is_an_error_with_numbers() {
 
 fn held<E: Numbers>(machine: &Arc<dyn Machine>, config: &ModelConfig, keep: Option<Keep>) -> (usize, u64) {
     let weights = Weights::random(config, Storage::Nf4 { double: true }, Seed::new(3));
-    let model: Transformer<DecoderOps<E>> = Transformer::new(Upload::new(machine).all(weights).unwrap());
+    let model: Transformer<DecoderOps<E>> = Transformer::new(weights.to(&mut Upload::new(machine)).unwrap());
     let mut workspace = Workspace::new(DecoderOps::new(machine));
     let spec =
         AdapterSpec { r: 2, alpha: 4.0, dropout: 0.1, targets: vec![LoraTarget::QProj, LoraTarget::VProj] };
@@ -177,13 +213,14 @@ fn a_longer_batch_gives_back_the_states_that_it_cannot_keep() {
     assert!(room < bytes(72, Keep::States(4)) && room > bytes(72, Keep::Inputs));
     let Some((driver, seen)) = Emulated::start(Trouble::default()) else { return };
     let model: Transformer<DecoderOps<f32>> =
-        Transformer::new(Upload::new(&driver.open(0).unwrap()).all(weights()).unwrap());
+        Transformer::new(weights().to(&mut Upload::new(&driver.open(0).unwrap())).unwrap());
     let held = seen.used.lock().unwrap().0;
     drop((model, driver));
     let trouble = Trouble { taken: MEMORY - MARGIN - held - room, ..Trouble::default() };
     let (driver, seen) = Emulated::start(trouble).unwrap();
     let machine = driver.open(0).unwrap();
-    let model: Transformer<DecoderOps<f32>> = Transformer::new(Upload::new(&machine).all(weights()).unwrap());
+    let model: Transformer<DecoderOps<f32>> =
+        Transformer::new(weights().to(&mut Upload::new(&machine)).unwrap());
     let mut engine = Device::new(&model, &machine);
     let mut gradient = vec![0.0; adapter.weights.len()];
     let mut kept = Vec::new();

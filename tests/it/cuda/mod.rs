@@ -6,6 +6,7 @@ mod emulator;
 mod kernels;
 mod layers;
 mod lora;
+mod peft;
 mod quant;
 mod ranking;
 mod running;

@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use bench::events::Silent;
 use bench::experiment::{Experiment, Override};
-use bench::pipeline::{Devices, Ending};
+use bench::pipeline::{Devices, Ending, plan};
 use bench::run::RankingCell;
 
 use super::driver::{Emulated, Trouble};
-use super::running::run_experiment;
+use super::running::{folders, run_experiment};
 use crate::rank::tiny;
 
 const FILE: &str = "name = \"x\"\nseeds = [5]\n[dataset]\nname = \"synthetic\"\nusers = 12\nitems = 16\n[retriever]\nkind = \"popularity\"\n\
@@ -18,17 +19,22 @@ const FILE: &str = "name = \"x\"\nseeds = [5]\n[dataset]\nname = \"synthetic\"\n
                     validate_every_steps = 1\nvalidation_users = 2\nwarmup_steps = 1\nlearning_rate = 1e-3\nselect_by = \"ndcg@3\"\n\
                     negatives = 1\n";
 
-/// The second stage of a run, what was told, and how often a kernel was launched; in a new folder.
-fn ranked(trouble: Trouble, overrides: &[&str]) -> Option<(Result<RankingCell, String>, Vec<String>, u64)> {
-    let (driver, seen) = Emulated::start(trouble)?;
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
+/// The experiment, its file and its model in a folder.
+fn experiment(folder: &Path, overrides: &[&str]) -> Experiment {
+    let at = |name: &str| folder.join(name);
     tiny::write(&at("model"), 5);
     fs::write(at("x.toml"), FILE).unwrap();
     let name = format!("backbone.name={}", at("model").display());
     let overrides: Vec<Override> = overrides.iter().map(|text| text.parse().unwrap()).collect();
     let overrides: Vec<Override> = overrides.into_iter().chain([name.parse().unwrap()]).collect();
-    let experiment = Experiment::load(Path::new(&at("x.toml")), &overrides, &[]).unwrap();
+    Experiment::load(Path::new(&at("x.toml")), &overrides, &[]).unwrap()
+}
+
+/// The second stage of a run, what was told, and how often a kernel was launched; in a new folder.
+fn ranked(trouble: Trouble, overrides: &[&str]) -> Option<(Result<RankingCell, String>, Vec<String>, u64)> {
+    let (driver, seen) = Emulated::start(trouble)?;
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = experiment(folder.path(), overrides);
     let (outcome, told) = run_experiment(&Devices::of(driver), folder.path(), experiment);
     let found = match outcome.ending {
         Ending::Finished { mut cells, .. } => Ok(cells.remove(0).ranking.unwrap()),
@@ -38,6 +44,39 @@ fn ranked(trouble: Trouble, overrides: &[&str]) -> Option<(Result<RankingCell, S
     };
     let launches = seen.launches.load(Ordering::SeqCst);
     Some((found, told, launches))
+}
+
+/// Prompts that are long beside what is not counted: small arrays, the adapter, tables of rotations.
+const LONG: [&str; 8] = [
+    "device=cuda:0",
+    "backbone.compute_type=bf16",
+    "ranker.history_items=12",
+    "ranker.title_tokens=32",
+    "evaluation.candidates=8",
+    "ranker.batch_size=4",
+    "ranker.micro_batch_tokens=1200",
+    "ranker.validation_users=3",
+];
+
+#[test]
+fn what_a_plan_says_of_a_rankers_memory_is_what_it_uses_within_a_tenth() {
+    let Some((driver, seen)) = Emulated::start(Trouble::default()) else { return };
+    let devices = Devices::of(driver);
+    let folder = tempfile::tempdir().unwrap();
+    let experiment = experiment(folder.path(), &LONG);
+    let planned = plan(vec![experiment.clone()], &folders(folder.path()), &devices, true, &Silent).unwrap();
+    let planned = &planned[0];
+    assert!(planned.timed.is_some() && planned.cost.is_some_and(|cost| cost.seconds > 0.0), "it was timed");
+    let expected = planned.ranker_memory.unwrap();
+    let before = seen.used.lock().unwrap().0;
+    *seen.used.lock().unwrap() = (before, before);
+    let (outcome, told) = run_experiment(&devices, folder.path(), experiment);
+    assert!(matches!(outcome.ending, Ending::Finished { .. }), "{told:?}");
+    let used = seen.used.lock().unwrap().1 - before;
+    println!("{expected} bytes planned, {used} used");
+    assert!(expected.abs_diff(used) * 10 < used, "{expected} bytes planned, {used} used");
+    // Progress tells the share of what the device can do.
+    assert!(told.iter().any(|text| text.contains(" % of the matrix rate")), "{told:?}");
 }
 
 fn scores(cell: &RankingCell) -> Vec<f32> {

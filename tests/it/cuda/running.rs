@@ -26,7 +26,7 @@ struct Told(Mutex<Vec<String>>);
 
 impl Reporter for Told {
     fn emit(&self, event: Event<'_>) {
-        if let Event::Warning(text) | Event::Note(text) = event {
+        if let Event::Warning(text) | Event::Note(text) | Event::Finished { summary: text } = event {
             self.0.lock().unwrap().push(text.to_owned());
         }
     }
@@ -47,15 +47,20 @@ fn run_with(devices: &Devices, folder: &Path, overrides: &[&str]) -> (Outcome, V
     run_experiment(devices, folder, experiment(folder, overrides))
 }
 
-/// What comes of it in a folder, and what was told.
-pub fn run_experiment(devices: &Devices, folder: &Path, experiment: Experiment) -> (Outcome, Vec<String>) {
-    let folders = Folders {
+/// Where a run in a folder reads and writes.
+pub fn folders(folder: &Path) -> Folders {
+    Folders {
         data: folder.join("data"),
         runs: folder.join("runs"),
         reports: folder.join("reports"),
         baselines: None,
         rescue: folder.join("rescue"),
-    };
+    }
+}
+
+/// What comes of it in a folder, and what was told.
+pub fn run_experiment(devices: &Devices, folder: &Path, experiment: Experiment) -> (Outcome, Vec<String>) {
+    let folders = folders(folder);
     let (told, interrupt) = (Told::default(), Interrupt::default());
     let options =
         Options { folders: &folders, keep_going: true, devices, reporter: &told, interrupt: &interrupt };
@@ -87,6 +92,9 @@ fn expected() -> Cell {
     assert_eq!((seen.opened.load(Ordering::SeqCst), cell.manifest.machine.device.as_deref()), (0, None));
     cell
 }
+
+/// What a cell says that began on the device.
+const BOTH: &str = "Emulator 1 (cuda:0), driver for CUDA 12.4, then the processor";
 
 /// Everything but when and where.
 fn same(found: &Cell, expected: &Cell) {
@@ -231,6 +239,7 @@ fn a_device_that_fails_in_training_is_named_and_the_processor_goes_on_from_the_c
         let (driver, _) = Emulated::start(Trouble::default()).unwrap();
         let found = finished(run_on(driver, folder.path(), &["device=cpu"]).0);
         assert_eq!(found.manifest.process.resumed, 1);
+        assert_eq!(found.manifest.machine.device.as_deref(), Some(BOTH));
         same(&found, &expected);
     }
 }
@@ -248,8 +257,7 @@ fn a_device_that_nobody_named_and_that_fails_leaves_the_rest_to_the_processor() 
     let all = seen.launches.load(Ordering::SeqCst);
     let expected = expected();
     // In training, and in the last retrieval, when the model is on the processor already.
-    for (fails_at, told_of, device) in
-        [(all * 7 / 10, "; going on without it", false), (all - 1, "; retrieving without it", true)]
+    for (fails_at, told_of) in [(all * 7 / 10, "; going on without it"), (all - 1, "; retrieving without it")]
     {
         let trouble = Trouble { fails_at: Some(fails_at), ..Trouble::default() };
         let (driver, _) = Emulated::start(trouble).unwrap();
@@ -257,7 +265,7 @@ fn a_device_that_nobody_named_and_that_fails_leaves_the_rest_to_the_processor() 
         let (outcome, told) = run_on(driver, folder.path(), &[]);
         let found = finished(outcome);
         assert!(told.iter().any(|text| text.contains("CUDA_ERROR") && text.ends_with(told_of)), "{told:?}");
-        assert_eq!(found.manifest.machine.device.is_some(), device);
+        assert_eq!(found.manifest.machine.device.as_deref(), Some(BOTH));
         same(&found, &expected);
     }
 }

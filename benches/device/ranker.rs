@@ -128,7 +128,7 @@ pub fn table(bed: &Bed) -> Result<(), Error> {
     println!(
         "drawn, quantized and brought there in {:.1} s: {:.2} GB; this process has had {:.2} GB at most",
         began.elapsed().as_secs_f64(),
-        upload.bytes() as f64 / 1e9,
+        upload.held() as f64 / 1e9,
         bench::run::peak_memory_bytes().unwrap_or(0) as f64 / 1e9
     );
     let model: Transformer<DecoderOps<bf16>> = Transformer::new(weights);

@@ -193,7 +193,7 @@ impl Blas {
             0 => Ok(true),
             // It has no kernel for this device or these sizes.
             8 | 15 => Ok(false),
-            _ => Err(format!("cuBLAS failed: {}", text(status))),
+            _ => Err(format!("cuBLAS failed: {}; an empty {PATH} does without it", text(status))),
         }
     }
 }

@@ -229,6 +229,17 @@ impl Device {
             unsafe { result::primary_ctx::retain(device) }.map_err(|error| fail("open it", error))?;
         // SAFETY: the context was given by the driver.
         unsafe { result::ctx::set_current(context) }.map_err(|error| fail("open it", error))?;
+        // SAFETY: the device was given by the driver.
+        let pools = unsafe {
+            result::device::get_attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)
+        };
+        if pools == Ok(0) {
+            return Err(Error::Device {
+                device: facts.to_string(),
+                what: "find its memory pool".to_owned(),
+                said: "it has none, as some virtual devices; use another, or device = \"cpu\"".to_owned(),
+            });
+        }
         let stream = result::stream::create(result::stream::StreamKind::NonBlocking)
             .map_err(|error| fail("make a stream", error))?;
         // Memory that is given back stays with the process: no step waits for the system.
@@ -326,7 +337,20 @@ impl Machine for Device {
     fn allocate(&self, bytes: usize) -> Result<u64, Error> {
         self.current()?;
         // SAFETY: the stream lives as long as this.
-        unsafe { result::malloc_async(self.stream, bytes) }.map_err(|error| match error.0 {
+        let ask = || unsafe { result::malloc_async(self.stream, bytes) };
+        let again = |error: DriverError| {
+            if error.0 != sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY {
+                return Err(error);
+            }
+            // What the pool keeps may be in pieces that are too small: it is given back to the system, and asked for as one.
+            // SAFETY: the stream lives as long as this, and the pool is the device's.
+            unsafe {
+                result::stream::synchronize(self.stream)?;
+                result::mem_pool::trim_to(self.pool, 0)?;
+            }
+            ask()
+        };
+        ask().or_else(again).map_err(|error| match error.0 {
             sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => {
                 let (free, total) = self.memory().unwrap_or((0, self.facts.memory));
                 Error::Memory { device: self.facts.to_string(), needed: bytes as u64, free, total }

@@ -74,8 +74,12 @@ impl Shape {
     }
 
     /// A grid of blocks of 256 threads.
+    ///
+    /// # Panics
+    /// If a device takes no such grid: 2^31 blocks or more in x, 2^16 or more in y or z (a programming error of this crate).
     #[must_use]
     pub fn blocks(x: usize, y: usize, z: usize) -> Self {
+        assert!(x < 1 << 31 && y < 1 << 16 && z < 1 << 16, "a grid of {x} x {y} x {z} blocks");
         Self { grid: [x as u32, y as u32, z as u32], block: 256 }
     }
 }

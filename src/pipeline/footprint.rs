@@ -13,6 +13,15 @@ const TAUGHT: usize = 2;
 /// What the program holds beside a backbone and its work: its own pages, data and prompts.
 const PROGRAM: u64 = 96 << 20;
 
+/// The largest batches: rows, and prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Largest {
+    /// In training.
+    pub taught: (usize, usize),
+    /// Where prompts are scored.
+    pub asked: (usize, usize),
+}
+
 /// The ranker of an experiment, as far as memory goes.
 pub struct Footprint<'a> {
     config: &'a ModelConfig,
@@ -60,14 +69,22 @@ impl<'a> Footprint<'a> {
         self.dense().is_some_and(|dense| dense + self.least_work() + MARGIN <= free)
     }
 
-    /// Bytes that will be in use at most where `free` are free, if prompts have `tokens` tokens.
+    /// The largest batches if all prompts have `tokens` tokens.
     #[must_use]
-    pub fn expected(&self, tokens: usize, free: u64) -> u64 {
+    pub fn largest(&self, tokens: usize) -> Largest {
+        let (most, tokens) = (self.spec.micro_batch_tokens as usize, tokens.max(1));
+        let fitting = (most / tokens).max(1);
+        let taught = fitting.min(self.spec.batch_size as usize);
+        Largest { taught: (taught * tokens, taught), asked: (fitting * tokens, fitting) }
+    }
+
+    /// Bytes that will be in use at most where `free` are free, if batches are no larger.
+    #[must_use]
+    pub fn expected(&self, Largest { taught, asked }: Largest, free: u64) -> u64 {
         let weights = self.dense().filter(|_| self.is_dense(free)).unwrap_or_else(|| self.stored());
-        let (rows, prompts) = self.rows(tokens);
-        let scoring = self.work((rows.1, prompts.1), None);
+        let scoring = self.work(asked, None);
         let training = if self.spec.tune {
-            let (rows, wanted) = (rows.0, TAUGHT * prompts.0);
+            let (rows, wanted) = (taught.0, TAUGHT * taught.1);
             let most = free.saturating_sub(weights + MARGIN);
             let kept = match self.spec.gradient_checkpointing {
                 Checkpointing::Never => Some(Keep::Everything),
@@ -84,13 +101,12 @@ impl<'a> Footprint<'a> {
         weights + scoring.max(training)
     }
 
-    /// Bytes that the program will hold at most where it computes on the processor, if prompts have `tokens` tokens.
+    /// Bytes that the program will hold at most where it computes on the processor, if batches are no larger.
     #[must_use]
-    pub fn on_processor(&self, tokens: usize) -> u64 {
-        let (rows, prompts) = self.rows(tokens);
-        let scoring = decoder::expected_bytes(self.config, rows.1, prompts.1, None);
+    pub fn on_processor(&self, Largest { taught, asked }: Largest) -> u64 {
+        let scoring = decoder::expected_bytes(self.config, asked.0, asked.1, None);
         let training = if self.spec.tune {
-            let (rows, wanted) = (rows.0, TAUGHT * prompts.0);
+            let (rows, wanted) = (taught.0, TAUGHT * taught.1);
             let keep = match self.spec.gradient_checkpointing {
                 Checkpointing::Never => Keep::Everything,
                 Checkpointing::Always => Keep::Inputs,
@@ -101,14 +117,6 @@ impl<'a> Footprint<'a> {
             0
         };
         self.stored() + scoring.max(training) as u64 + PROGRAM
-    }
-
-    /// Rows of a training batch and of one that is scored, and their prompts, if prompts have `tokens` tokens.
-    fn rows(&self, tokens: usize) -> ((usize, usize), (usize, usize)) {
-        let (most, tokens) = (self.spec.micro_batch_tokens as usize, tokens.max(1));
-        let fitting = (most / tokens).max(1);
-        let taught = fitting.min(self.spec.batch_size as usize);
-        ((taught * tokens, fitting * tokens), (taught, fitting))
     }
 
     fn least_work(&self) -> u64 {

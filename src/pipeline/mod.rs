@@ -46,7 +46,7 @@ pub use compare::{Compare, methods};
 pub use devices::{Computing, Devices, Place, Purpose, is_news};
 pub use error::Error;
 pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
-pub use footprint::Footprint;
+pub use footprint::{Footprint, Largest};
 pub use imported::{Import, Kept, import};
 pub use job::{Job, Need, State, device_bytes, ranking_key, retrieval_key};
 pub use outcome::{Ending, Outcome, Summary};

@@ -7,6 +7,7 @@ use rand::RngExt;
 use super::backbone::storage;
 use super::devices::Computing;
 use super::estimate::matrix_speed;
+use super::footprint::Largest;
 use super::placed::{Origin, Placed};
 use super::{Error, Footprint, Located, Prepared, preflight};
 use crate::backbone::ModelConfig;
@@ -38,6 +39,8 @@ pub struct Paces {
     pub scored: f64,
     /// Tokens of a training prompt, on average.
     pub tokens: usize,
+    /// The largest batches of the prompts that were looked at.
+    pub largest: Largest,
 }
 
 /// Draw a few layers of the experiment's backbone at random, where it would compute, and time them on its prompts. `None` of a backbone
@@ -72,7 +75,8 @@ pub fn paces(
         all => all.first().map_or(0.0, which),
     };
     let tokens = sample.taught.iter().map(Vec::len).sum::<usize>() / sample.taught.len().max(1);
-    Ok(Some(Paces { learned: of(|(learned, _)| *learned), scored: of(|(_, scored)| *scored), tokens }))
+    let (learned, scored) = (of(|(learned, _)| *learned), of(|(_, scored)| *scored));
+    Ok(Some(Paces { learned, scored, tokens, largest: sample.largest(spec) }))
 }
 
 /// Prompts of an experiment.
@@ -112,6 +116,19 @@ impl Sample {
         }
         Ok(Some(Self { taught, asked }))
     }
+
+    /// The largest batches that they make.
+    fn largest(&self, spec: &RankerSpec) -> Largest {
+        let most = spec.micro_batch_tokens as usize;
+        let largest = |prompts: &[Vec<u32>]| {
+            let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
+            let batches = batches(&lengths, most).into_iter();
+            let sizes = batches.map(|batch| (batch.iter().map(|&at| lengths[at]).sum(), batch.len()));
+            sizes.max().unwrap_or((0, 0))
+        };
+        let steps = self.taught.chunks(spec.batch_size as usize);
+        Largest { taught: steps.map(largest).max().unwrap_or((0, 0)), asked: largest(&self.asked) }
+    }
 }
 
 /// Seconds of a prompt in training and where it is scored, of a model of this shape.
@@ -143,7 +160,7 @@ fn timed(
         })
     };
     let mut learned = 0.0;
-    if spec.tune {
+    if !sample.taught.is_empty() {
         let mut model = rank::Backbone::on(placed.engine()).with_adapter(spec, Seed::new(1));
         let most = spec.batch_size as usize;
         let prompts = usual(&sample.taught, most, &|work, prompts| work.step(2 * prompts));
@@ -151,6 +168,9 @@ fn timed(
         let mut gradient = vec![0.0; model.weights().len()];
         let mut learn = || model.learn(&prompts, 2 * prompts.len(), 1, &mut gradient).map(|_| ());
         learned = seconds(&mut learn)? / prompts.len().max(1) as f64;
+    }
+    if sample.asked.is_empty() {
+        return Ok((learned, 0.0));
     }
     let mut model = rank::Backbone::on(placed.engine());
     let prompts = usual(&sample.asked, usize::MAX, &|work, _| work.scores());

@@ -1,5 +1,7 @@
 //! A backbone where it computes: on the processor, or on a device with activations in f32 or bf16.
 
+use std::time::{Duration, Instant};
+
 use half::bf16;
 
 use super::devices::Computing;
@@ -39,6 +41,17 @@ impl Origin<'_> {
     }
 }
 
+/// How weights came to where they compute.
+#[derive(Clone, Copy)]
+pub(super) struct Brought {
+    /// What they take as they are stored.
+    pub bytes: u64,
+    /// What they take there.
+    pub held: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
 /// A backbone in some memory.
 pub enum Placed {
     /// In this machine's.
@@ -56,15 +69,16 @@ pub struct OnDevice<E: Numbers> {
 }
 
 impl Placed {
-    /// Read or draw weights, straight to where they compute: the processor or a device, on which quantized layers may become bf16. Gives their
-    /// bytes too.
+    /// Read or draw weights, straight to where they compute: the processor or a device, on which quantized layers may become bf16.
     pub(super) fn bring(
         origin: Origin<'_>,
         (storage, compute): (Storage, ComputeType),
         device: Option<(Computing, bool)>,
         reporter: &dyn Reporter,
         interrupt: &Interrupt,
-    ) -> Result<(Self, u64), backbone::Error> {
+    ) -> Result<(Self, Brought), backbone::Error> {
+        let began = Instant::now();
+        let brought = |bytes, held| Brought { bytes, held, elapsed: began.elapsed() };
         let Some((computing, is_dense)) = device else {
             let weights = origin.to(storage, &mut Here, reporter, interrupt)?;
             let precision = match compute {
@@ -72,17 +86,17 @@ impl Placed {
                 ComputeType::F32 => Precision::F32,
             };
             let bytes = weights.bytes() as u64;
-            return Ok((Self::Processor(Decoder::new(weights, precision)), bytes));
+            return Ok((Self::Processor(Decoder::new(weights, precision)), brought(bytes, bytes)));
         };
         let upload = Upload::new(&computing.machine);
         let mut upload = if is_dense { upload.dense() } else { upload };
         let weights = origin.to(storage, &mut upload, reporter, interrupt)?;
-        let bytes = upload.bytes();
+        let brought = brought(upload.bytes(), upload.held());
         let placed = match compute {
             ComputeType::F32 => Self::F32(OnDevice { model: Transformer::new(weights), computing }),
             ComputeType::Bf16 => Self::Bf16(OnDevice { model: Transformer::new(weights), computing }),
         };
-        Ok((placed, bytes))
+        Ok((placed, brought))
     }
 
     /// The model's shape.

@@ -1,20 +1,22 @@
 //! What a run would do, without doing it.
 
+mod costs;
+
 use std::collections::BTreeSet;
 
-use super::estimate::{Cost, estimate, matrix_speed};
-use super::paces::{Paces, paces};
+pub(super) use self::costs::measured;
+use self::costs::{Costs, ToDo};
+use super::estimate::Cost;
+use super::paces::Paces;
 use super::preflight::check_reach;
 use super::prepare::prepare;
-use super::ranking_cost::{self, Size, cost_at, device_speed, parts, pretraining_cost, prompt_tokens};
 use super::record::setting_records;
 use super::seeds::expected;
 use super::why::{Miss, Shelf, Wanted};
 use super::{
-    Devices, Error, Folders, Footprint, Job, Located, Need, Place, Prepared, Purpose, State, device_bytes,
-    ranking_key, retrieval_key,
+    Devices, Error, Folders, Job, Located, Need, Place, Prepared, State, ranking_key, retrieval_key,
 };
-use crate::events::{Event, Interrupt, Reporter};
+use crate::events::{Interrupt, Reporter};
 use crate::experiment::Experiment;
 use crate::run::claim::holder;
 use crate::run::{
@@ -241,7 +243,10 @@ impl Plan<'_> {
                 look.and_then(|look| look.map_err(|error| broken.get_or_insert(error)).ok()),
             ));
         }
-        let reach = looks.iter().find_map(|(_, look)| self.reach(look.as_ref()?));
+        let reach = match &experiment.ranker {
+            Some(_) => looks.iter().find_map(|(_, look)| self.reach(look.as_ref()?)),
+            None => None,
+        };
         let known = |stage: fn(&Look) -> Option<&(CellKey, Glance)>| -> Vec<Manifest> {
             looks.iter().filter_map(|(_, look)| whole(stage(look.as_ref()?)?)).collect()
         };
@@ -299,104 +304,20 @@ impl Plan<'_> {
             seeds.push((seed, fate));
         }
         let caution = backbone.as_deref().and_then(Located::caution);
-        let computes = seeds.iter().any(|(_, fate)| fate.computes());
-        let needed =
-            data.as_ref().filter(|_| retrieves).and_then(|data| device_bytes(&experiment, &data.split));
-        let place = needed.and_then(|needed| {
-            // One that cannot be used is among the needs.
-            Some((self.devices.look(experiment.device, needed).ok()?, needed))
-        });
-        let located = backbone.as_deref().filter(|_| ranks && ready.is_some());
-        let footprint = located.and_then(|located| Footprint::of(&experiment, located));
-        let needed = footprint.as_ref().map(Footprint::least);
-        let ranker =
-            needed.and_then(|needed| Some((self.devices.look(experiment.device, needed).ok()?, needed)));
-        let alike = |place: &Option<(Place, u64)>| {
-            let on_device = matches!(place, Some((Place::Device(_), _)));
-            move |cell: &Manifest| cell.machine.device.is_some() == on_device
+        let computing = seeds.iter().filter(|(_, fate)| fate.computes()).count();
+        let costs = match ready.filter(|_| computing > 0) {
+            Some(data) => self.costs(ToDo {
+                experiment: &experiment,
+                data: &data,
+                ranks: backbone.as_deref().filter(|_| ranks).zip(experiment.ranker.as_ref()),
+                retrieves,
+                seeds: computing,
+                stored: [retrieved, ranked],
+                reach,
+            }),
+            None => Costs::default(),
         };
-        let retrieved: Vec<Manifest> = retrieved.into_iter().filter(alike(&place)).collect();
-        let ranked: Vec<Manifest> = ranked.into_iter().filter(alike(&ranker)).collect();
-        let on_device = match (&ranker, &experiment.backbone) {
-            (Some((Place::Device(facts), _)), Some(spec)) => device_speed(facts, spec.compute_type),
-            _ => None,
-        };
-        let (mut cost, mut is_measured) = (None, false);
-        let paces = match (&ready, located, needed) {
-            (Some(data), Some(located), Some(needed)) if self.measure => {
-                self.paces(&experiment, data, located, needed)
-            }
-            _ => None,
-        };
-        let tokens = match (paces, &ready, &experiment.ranker) {
-            (Some(paces), _, _) => paces.tokens,
-            (None, Some(data), Some(spec)) => prompt_tokens(&experiment, data, spec) as usize,
-            _ => 0,
-        };
-        let ranker_memory = match (&ranker, &footprint) {
-            (Some((Place::Device(facts), _)), Some(footprint)) => {
-                Some(footprint.expected(tokens, self.devices.free(facts)))
-            }
-            _ => None,
-        };
-        if let Some(data) = ready.filter(|_| computes) {
-            let stages = [
-                retrieves.then(|| measured(&retrieved).ok_or(None)),
-                backbone.as_deref().filter(|_| ranks).map(|located| {
-                    // What other seeds took is better known than what a few layers take.
-                    measured(&ranked).ok_or(Some(located))
-                }),
-            ];
-            is_measured = stages.iter().flatten().all(Result::is_ok);
-            let costs = stages.into_iter().flatten().map(|stage| {
-                stage.unwrap_or_else(|located| {
-                    let mut speed = || *self.speed.get_or_insert_with(matrix_speed);
-                    match located {
-                        Some(located) => {
-                            let size = Size::of(&located.config);
-                            let found = match paces {
-                                Some(paces) => cost_at(&experiment, &data, size, paces, reach),
-                                None => {
-                                    let speed = on_device.unwrap_or_else(speed);
-                                    ranking_cost::cost(&experiment, &data, size, speed, reach)
-                                }
-                            };
-                            let memory_bytes = footprint
-                                .as_ref()
-                                .filter(|_| on_device.is_none())
-                                .map_or(found.memory_bytes, |footprint| footprint.on_processor(tokens));
-                            Cost { memory_bytes, ..found }
-                        }
-                        None => estimate(&experiment, &data.split, speed()),
-                    }
-                })
-            });
-            cost = costs.reduce(Cost::then);
-            let made = |located: &&Located| {
-                let identity = located.identity(&Interrupt::default());
-                located.is_to_be_made(self.store.root())
-                    && identity.is_ok_and(|identity| self.begun.insert(identity.to_owned()))
-            };
-            if let Some(located) = backbone.as_deref().filter(|_| ranks).filter(made) {
-                let speed = *self.speed.get_or_insert_with(matrix_speed);
-                let made = pretraining_cost(&located.config, located.pretraining_tokens, speed);
-                // It is made once, whatever the number of seeds; a cost is that of one seed.
-                let computing = seeds.iter().filter(|(_, fate)| fate.computes()).count().max(1) as f64;
-                let share = Cost {
-                    seconds: made.seconds / computing,
-                    most_seconds: made.most_seconds / computing,
-                    ..made
-                };
-                cost = cost.map(|cost| cost.then(share));
-            }
-        }
-        let measured = is_measured && cost.is_some();
-        let timed = match (paces, &data, &experiment.ranker, cost) {
-            (Some(paces), Some(data), Some(spec), Some(cost)) => {
-                Some(Timed { paces, parts: parts(spec, data, cost.steps, reach, paces) })
-            }
-            _ => None,
-        };
+        let Costs { place, ranker, ranker_memory, timed, cost, is_measured: measured } = costs;
         let experiment = experiment.name;
         Planned {
             experiment,
@@ -425,41 +346,4 @@ impl Plan<'_> {
         let hits = |ranks: &[u32]| ranks.iter().filter(|rank| **rank as usize <= stored.k).count();
         Some([hits(&stored.validation.ranks), hits(&stored.test.ranks)])
     }
-
-    /// What layers of the backbone take where it would compute; a failure is told, and the cost is estimated.
-    fn paces(
-        &self,
-        experiment: &Experiment,
-        data: &Prepared,
-        located: &Located,
-        needed: u64,
-    ) -> Option<Paces> {
-        let Self { devices, reporter, .. } = *self;
-        reporter.emit(Event::Note(&format!("timing layers of the backbone of {}", experiment.name)));
-        let opened = devices.open(experiment.device, (Purpose::Ranker, needed), reporter);
-        let found = opened
-            .map_err(|source| Error::Device { source, kept: false })
-            .and_then(|device| paces(experiment, data, located, device.as_ref()));
-        found.unwrap_or_else(|error| {
-            reporter.emit(Event::Warning(&format!("{}: nothing could be timed: {error}", experiment.name)));
-            None
-        })
-    }
-}
-
-/// The mean cost of finished seeds, if there are any.
-pub(super) fn measured(cells: &[Manifest]) -> Option<Cost> {
-    let n = cells.len();
-    if n == 0 {
-        return None;
-    }
-    let seconds: Vec<f64> = cells.iter().map(|cell| cell.times.wall_seconds.values().sum()).collect();
-    let steps = |cell: &Manifest| cell.training.as_ref().map_or(0, |training| training.steps);
-    Some(Cost {
-        steps: (cells.iter().map(|cell| u64::from(steps(cell))).sum::<u64>() / n as u64) as u32,
-        most_steps: cells.iter().map(steps).max().unwrap_or(0),
-        seconds: seconds.iter().sum::<f64>() / n as f64,
-        most_seconds: seconds.iter().copied().fold(0.0, f64::max),
-        memory_bytes: cells.iter().filter_map(|cell| cell.peak_memory_bytes).max().unwrap_or(0),
-    })
 }

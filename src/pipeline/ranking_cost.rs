@@ -2,7 +2,6 @@
 
 use super::Prepared;
 use super::estimate::Cost;
-use super::paces::Paces;
 use crate::backbone::ModelConfig;
 use crate::cuda::Facts;
 use crate::experiment::{ComputeType, Experiment, LoraTarget, Quantization, RankerSpec};
@@ -76,16 +75,15 @@ pub(super) fn cost(
     // A product of (m, k) and (k, n) is 2mkn; the weights are frozen, so the backward pass is one product for each.
     let tokens = prompt_tokens(experiment, data, spec);
     let forward = 2.0 * size.layers * tokens / (flops * EFFICIENCY);
-    let paces = Paces { learned: 2.0 * forward, scored: forward, tokens: tokens as usize };
-    cost_at(experiment, data, size, paces, reach)
+    cost_at(experiment, data, size, (2.0 * forward, forward), reach)
 }
 
-/// The same at measured paces.
+/// The same where a prompt takes so many seconds in training, and so many where it is scored.
 pub(super) fn cost_at(
     experiment: &Experiment,
     data: &Prepared,
     size: Size,
-    paces: Paces,
+    paces: (f64, f64),
     reach: Option<[usize; 2]>,
 ) -> Cost {
     let (Some(spec), Some(backbone)) = (&experiment.ranker, &experiment.backbone) else { return Cost::NONE };
@@ -111,7 +109,7 @@ pub(super) fn parts(
     data: &Prepared,
     steps: u32,
     reach: Option<[usize; 2]>,
-    paces: Paces,
+    (learned, scored): (f64, f64),
 ) -> [f64; 3] {
     let guess = (data.split.test.len() as f64 * RETRIEVED) as usize;
     let [validation, test] = reach.unwrap_or([guess; 2]).map(|users| users as f64);
@@ -122,7 +120,7 @@ pub(super) fn parts(
     let rest = f64::from(u8::from(!steps.is_multiple_of(spec.validate_every_steps)));
     let (validations, tests) = if spec.tune { (whole + rest + 1.0, 2.0) } else { (1.0, 1.0) };
     let taught = f64::from(steps) * f64::from(spec.batch_size);
-    [taught * paces.learned, validations * validated * paces.scored, tests * test * paces.scored]
+    [taught * learned, validations * validated * scored, tests * test * scored]
 }
 
 /// The cost of pre-training a backbone of this shape on `tokens` tokens: small products, and gradients of all weights.

@@ -142,7 +142,8 @@ extern "C" __global__ void ce_weight(const float *hidden, const float *weight, c
             u32 item = y + 16 * i, k = first_k + x + 16 * j;
             sums[i][j] = item < items && k < d ? d_weight[(u64)(first_item + item) * d + k] : 0.0f;
         }
-    if (threadIdx.x < items) d_b = d_bias[first_item + threadIdx.x];
+    // It is written by the blocks of the first columns alone.
+    if (blockIdx.y == 0 && threadIdx.x < items) d_b = d_bias[first_item + threadIdx.x];
     for (u32 first_row = 0; first_row < m; first_row += TILE) {
         u32 rows = m - first_row < TILE ? m - first_row : TILE;
         float logits[4][4];

@@ -64,6 +64,10 @@ impl Kernels {
         assert!(d_hidden.len() == m * d && d_weight.len() == v * d && d_bias.len() == v, "gradients");
         let (chunks, blocks, share) = (v.div_ceil(chunk), m.div_ceil(TILE), 1.0 / m as f32);
         let ClassesRoom { tops, factors, sums, rows, partial } = room;
+        if m == 0 {
+            rows.reset(0)?;
+            return Ok(rows.all());
+        }
         for array in [&mut *tops, &mut *factors, &mut *sums] {
             array.reset(chunks * m)?;
         }

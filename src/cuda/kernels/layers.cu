@@ -395,16 +395,6 @@ extern "C" __global__ void widen(const Bf16 *from, u64 n, float *to) {
     convert<Bf16, float, 8>(from, n, to);
 }
 
-// values *= factor. Shapes: values (n).
-extern "C" __global__ void scale_all(float *values, u64 n, float factor) {
-    u64 at = ((u64)blockIdx.x * blockDim.x + threadIdx.x) * 4;
-    if (at >= n) return;
-    float v[4];
-    load<4>(values + at, n - at, aligned<4>(values), v);
-    for (u32 i = 0; i < 4; i++) v[i] = v[i] * factor;
-    store<4>(values + at, n - at, aligned<4>(values), v);
-}
-
 // Logits of a block of the softmax, and how many groups of four a thread has of them.
 #define SOFTMAX_PART 4096u
 #define SOFTMAX_GROUPS 4u

@@ -19,7 +19,8 @@ const fn each<X, Y>() -> usize {
 /// A thread for each `each` neighbours of `rows` rows of `width`.
 fn neighbours(rows: usize, width: usize, each: usize) -> Shape {
     let threads = rows * width.div_ceil(each);
-    assert!(u32::try_from(threads).is_ok(), "{rows} rows of {width} are too many");
+    // Those of the last block that are too many have numbers too.
+    assert!(threads <= (u32::MAX - 255) as usize, "{rows} rows of {width} are too many");
     Shape::threads(threads as u64)
 }
 
@@ -339,16 +340,6 @@ impl Kernels {
         }
         let shape = Shape::threads(n.div_ceil(8) as u64);
         self.launch(kernel, shape, arguments![from.at(), n as u64, to.at()])
-    }
-
-    /// `values *= factor`, [`nn::rows::scale`](crate::nn::rows::scale).
-    ///
-    /// # Errors
-    /// As all functions here.
-    pub fn scale(&self, values: SliceMut<'_, f32>, factor: f32) -> Result<(), Error> {
-        let n = values.len();
-        let shape = Shape::threads(n.div_ceil(4) as u64);
-        self.launch("scale_all", shape, arguments![values.at(), n as u64, factor])
     }
 
     /// [`nn::softmax::cross_entropy`](crate::nn::softmax::cross_entropy) but for the order of sums: the logits become `share` times the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::devices::Computing;
 use super::super::footprint::Footprint;
-use super::super::placed::{Origin, Placed};
+use super::super::placed::{Brought, Origin, Placed};
 use super::super::random::Random;
 use super::super::record::word;
 use super::super::{Error, Prepared};
@@ -19,7 +19,7 @@ use crate::pretrain;
 use crate::prompt::Tokenizer;
 use crate::rank;
 use crate::report::thousands;
-use crate::run::BackboneRecord;
+use crate::run::{self, BackboneRecord};
 
 /// A backbone in memory.
 pub struct Backbone {
@@ -71,7 +71,7 @@ impl Located {
         let placed = Placed::bring(Origin::Files(&folder), stored, device, reporter, interrupt)?;
         let revision = folder.revision().map(str::to_owned).or_else(|| spec.revision.clone());
         let record = BackboneRecord { revision, identity, ..self.record(spec, &placed) };
-        Ok(loaded(spec, (placed.0, tokenizer, record), reporter))
+        Ok(loaded(spec, (placed, tokenizer, record), reporter))
     }
 
     /// The device with whether quantized layers become bf16 there.
@@ -102,11 +102,11 @@ impl Located {
         let placed = Placed::bring(origin, stored, device, reporter, interrupt)?;
         let (revision, drawn) = (random.outline.revision.clone(), Some(random.record()));
         let record = BackboneRecord { revision, identity, random: drawn, ..self.record(spec, &placed) };
-        Ok(loaded(spec, (placed.0, tokenizer, record), reporter))
+        Ok(loaded(spec, (placed, tokenizer, record), reporter))
     }
 
     /// What manifests say of it but for what is its own kind's.
-    fn record(&self, spec: &BackboneSpec, (model, bytes): &(Placed, u64)) -> BackboneRecord {
+    fn record(&self, spec: &BackboneSpec, (model, brought): &(Placed, Brought)) -> BackboneRecord {
         let config = model.config();
         BackboneRecord {
             name: self.shown_name(spec),
@@ -118,7 +118,7 @@ impl Located {
             vocabulary: config.vocab as u64,
             quantization: word(&spec.quantization),
             compute_type: word(&spec.compute_type),
-            bytes: *bytes,
+            bytes: brought.bytes,
             files: self.hashes.get().cloned().unwrap_or_default(),
             random: None,
         }
@@ -148,15 +148,19 @@ impl Located {
 
 fn loaded(
     spec: &BackboneSpec,
-    (model, tokenizer, record): (Placed, Arc<Tokenizer>, BackboneRecord),
+    ((model, brought), tokenizer, record): ((Placed, Brought), Arc<Tokenizer>, BackboneRecord),
     reporter: &dyn Reporter,
 ) -> Backbone {
+    let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
     let place = model.computing().map(|on| format!(" of {}", on.facts)).unwrap_or_default();
+    let peak = run::peak_memory_bytes()
+        .map_or_else(String::new, |bytes| format!("; this process has held {:.2} GiB at most", gib(bytes)));
     reporter.emit(Event::Note(&format!(
-        "{}: {} parameters in {:.2} GiB{place}",
+        "{}: {} parameters in {:.2} GiB{place} within {:.1} s{peak}",
         spec.name,
         thousands(record.parameters),
-        record.bytes as f64 / f64::from(1 << 30)
+        gib(brought.held),
+        brought.elapsed.as_secs_f64(),
     )));
     Backbone { model, tokenizer, record }
 }

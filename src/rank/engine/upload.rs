@@ -13,6 +13,7 @@ pub struct Upload<'a> {
     /// What makes them dense there, where they are to be.
     dense: Option<Kernels>,
     bytes: u64,
+    held: u64,
 }
 
 impl Place for Upload<'_> {
@@ -25,12 +26,14 @@ impl Place for Upload<'_> {
             None => Ok(placed),
         });
         let placed = placed.map_err(not_placed)?;
-        self.bytes += placed.bytes() as u64;
+        self.bytes += matrix.bytes() as u64;
+        self.held += placed.bytes() as u64;
         Ok(placed)
     }
 
     fn vector(&mut self, vector: Vec<f32>) -> Result<Array<f32>, Error> {
         self.bytes += 4 * vector.len() as u64;
+        self.held += 4 * vector.len() as u64;
         Array::of(self.machine, &vector).map_err(not_placed)
     }
 }
@@ -54,7 +57,7 @@ impl<'a> Upload<'a> {
     /// Nothing is there yet; what comes stays as it is stored.
     #[must_use]
     pub const fn new(machine: &'a Arc<dyn Machine>) -> Self {
-        Self { machine, dense: None, bytes: 0 }
+        Self { machine, dense: None, bytes: 0, held: 0 }
     }
 
     /// What is quantized becomes bf16 there: the numbers that products with bf16 activations would get from it each time.
@@ -63,9 +66,15 @@ impl<'a> Upload<'a> {
         Self { dense: Some(Kernels::new(Arc::clone(self.machine))), ..self }
     }
 
-    /// Bytes that are there.
+    /// Bytes that came, as they are stored.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes that they take there.
+    #[must_use]
+    pub const fn held(&self) -> u64 {
+        self.held
     }
 }

@@ -126,10 +126,16 @@ where
         let frame = model.frame.clone();
         let mut weights = ops.floats();
         model.params.flat.read(|flat| ops.set(&mut weights, flat))?;
-        let mut turned: Vec<Turned<O>> = (0..frame.shape.blocks).map(|_| Turned::new(&ops)).collect();
-        let part = ops.all(&weights);
-        frame.update(&mut ops, part, &mut turned)?;
-        Ok(Self { frame, ops, weights, turned })
+        let turned = (0..frame.shape.blocks).map(|_| Turned::new(&ops)).collect();
+        let mut uploaded = Self { frame, ops, weights, turned };
+        uploaded.refresh()?;
+        Ok(uploaded)
+    }
+
+    /// Make anew what is made of the weights.
+    fn refresh(&mut self) -> Result<(), Error> {
+        let Self { frame, ops, weights, turned } = self;
+        Ok(frame.update(ops, ops.all(weights), turned)?)
     }
 
     /// As [`Retriever::retrieve`].

@@ -8,9 +8,9 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::backward::Scratch;
-use super::forward::{Masks, State, Turned};
+use super::forward::{Masks, State};
 use super::packed::{Batch, Packed, windows};
-use super::{Frame, LruRec};
+use super::{Frame, LruRec, Uploaded};
 use crate::checkpoint::Checkpoints;
 use crate::data::{Part, Split};
 use crate::eval;
@@ -84,15 +84,12 @@ pub struct Trained {
 
 /// Everything that one training step touches.
 pub struct Trainer<O: Ops = Cpu> {
-    frame: Frame,
+    model: Uploaded<O>,
     /// Names and places of the weights.
     slots: params::Plan,
-    ops: O,
     adam: AdamW,
     max_grad_norm: f64,
     decayed: Vec<(usize, usize)>,
-    weights: O::Floats,
-    turned: Vec<Turned<O>>,
     gradient: O::Floats,
     moments: (O::Floats, O::Floats),
     batch: Batch<O::Ids>,
@@ -119,8 +116,11 @@ where
     ///
     /// # Errors
     /// If the device fails, as all functions here.
-    pub fn on(mut ops: O, model: LruRec, spec: &LruSpec) -> Result<Self, Error> {
-        let LruRec { frame, params: Params { plan: slots, flat }, .. } = model;
+    pub fn on(ops: O, model: LruRec, spec: &LruSpec) -> Result<Self, Error> {
+        let mut uploaded = Uploaded::new(ops, &model)?;
+        // The host's copy goes before the rest comes.
+        let LruRec { params: Params { plan: slots, .. }, .. } = model;
+        let Uploaded { frame, ops, .. } = &mut uploaded;
         let (len, blocks) = (frame.plan.len, frame.shape.blocks);
         let adam = AdamW {
             learning_rate: spec.learning_rate,
@@ -129,35 +129,27 @@ where
             beta2: spec.adam_beta2,
             epsilon: spec.adam_epsilon,
         };
-        let mut weights = ops.floats();
-        flat.read(|flat| ops.set(&mut weights, flat))?;
         let (mut gradient, mut moments) = (ops.floats(), (ops.floats(), ops.floats()));
         for zeros in [&mut gradient, &mut moments.0, &mut moments.1] {
             ops.zeros(zeros, len)?;
         }
-        let mut trainer = Self {
+        Ok(Self {
             decayed: slots.decayed(),
-            weights,
-            turned: (0..blocks).map(|_| Turned::new(&ops)).collect(),
             gradient,
             moments,
-            batch: Batch::new(&ops),
-            state: State::new(&ops, blocks),
-            scratch: Scratch::new(&ops),
-            frame,
+            batch: Batch::new(ops),
+            state: State::new(ops, blocks),
+            scratch: Scratch::new(ops),
+            model: uploaded,
             slots,
-            ops,
             adam,
             max_grad_norm: spec.max_grad_norm,
             steps: 0,
-        };
-        trainer.refresh()?;
-        Ok(trainer)
+        })
     }
 
     fn refresh(&mut self) -> Result<(), Error> {
-        let Self { frame, ops, weights, turned, .. } = self;
-        Ok(frame.update(ops, ops.all(weights), turned)?)
+        self.model.refresh()
     }
 
     /// Loss and gradients of a batch, without a step. The gradients are laid out as the weights.
@@ -165,7 +157,8 @@ where
     /// # Errors
     /// As [`Trainer::on`].
     pub fn gradients(&mut self, packed: &Packed, masks: Masks) -> Result<f64, Error> {
-        let Self { frame, ops, weights, turned, gradient, batch, state, scratch, .. } = self;
+        let Self { model: Uploaded { frame, ops, weights, turned }, gradient, batch, state, scratch, .. } =
+            self;
         batch.fill(ops, packed)?;
         let view = frame.view(ops.all(weights), turned);
         Ok(view.loss_and_gradients(ops, batch, masks, (state, scratch), gradient)?)
@@ -176,7 +169,7 @@ where
     /// # Errors
     /// As [`Trainer::on`].
     pub fn gradient(&mut self) -> Result<Flat, Error> {
-        let Self { ops, gradient, .. } = self;
+        let Self { model: Uploaded { ops, .. }, gradient, .. } = self;
         Ok(flat(&ops.read(ops.all(gradient))?)?)
     }
 
@@ -193,14 +186,15 @@ where
     /// As [`Trainer::on`].
     pub fn step(&mut self, packed: &Packed, masks: Masks) -> Result<f64, Error> {
         let loss = self.gradients(packed, masks)?;
-        let norm = self.ops.norm(self.ops.all(&self.gradient))?;
+        let Self { model: Uploaded { ops, .. }, gradient, .. } = self;
+        let norm = ops.norm(ops.all(gradient))?;
         if !loss.is_finite() || !norm.is_finite() {
             return Ok(if loss.is_finite() { f64::NAN } else { loss });
         }
         self.steps += 1;
         let factor = adamw::clip_factor(norm, self.max_grad_norm);
         let constants = self.adam.constants(self.steps, factor);
-        let Self { ops, weights, gradient, moments, decayed, .. } = self;
+        let Self { model: Uploaded { ops, weights, .. }, gradient, moments, decayed, .. } = self;
         let state = (weights, &mut moments.0, &mut moments.1);
         ops.adamw(constants, ops.all(gradient), decayed, state)?;
         self.refresh()?;
@@ -212,9 +206,7 @@ where
     /// # Errors
     /// [`Error::TooFewItems`]; as [`Trainer::on`].
     pub fn retrieve(&mut self, query: &Query<'_>) -> Result<Retrieved, Error> {
-        let Self { frame, ops, weights, turned, .. } = self;
-        let view = frame.view(ops.all(weights), turned);
-        super::retrieve(ops, &view, query, frame.max_len)
+        self.model.retrieve(query)
     }
 
     /// The model with the weights as they are now.
@@ -222,7 +214,7 @@ where
     /// # Errors
     /// As [`Trainer::on`].
     pub fn give_back(&mut self) -> Result<LruRec, Error> {
-        let Self { frame, slots, ops, weights, .. } = self;
+        let Self { slots, model: Uploaded { frame, ops, weights, .. }, .. } = self;
         model(frame, slots, &ops.read(ops.all(weights))?)
     }
 }
@@ -327,7 +319,7 @@ where
     if losses.1 > 0 {
         watch.validate(&mut trainer, step, Some(losses.0 / f64::from(losses.1)))?;
     }
-    let model = model(&trainer.frame, &trainer.slots, &watch.best_weights)?;
+    let model = model(&trainer.model.frame, &trainer.slots, &watch.best_weights)?;
     let Watch { curve, best: Best { metric, step: best_step, .. }, .. } = watch;
     options.reporter.emit(Event::Finished {
         summary: &format!("{step} steps, best {} {metric:.4} at step {best_step}", spec.select_by),
@@ -433,7 +425,7 @@ impl<'a> Watch<'a> {
         };
         if metric > self.best.metric {
             self.best = Best { metric, step, without_better: 0 };
-            let Trainer { ops, weights, .. } = trainer;
+            let Trainer { model: Uploaded { ops, weights, .. }, .. } = trainer;
             let weights = ops.read(ops.all(weights))?;
             self.best_weights.clear();
             self.best_weights.extend_from_slice(&weights);

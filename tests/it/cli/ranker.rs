@@ -267,6 +267,29 @@ fn a_plan_tells_what_is_stored_and_what_would_run() {
 }
 
 #[test]
+fn a_plan_that_measures_times_layers_and_says_where_the_time_goes() {
+    let place = place();
+    // One that is timed as it is, and one that is so large that a few of its layers stand for all.
+    let large = ["-S", "backbone.name=HuggingFaceTB/SmolLM2-135M", "-S", "backbone.weights=random"];
+    for (overrides, least) in [(&[][..], 0.0), (&large[..], 1.0)] {
+        let command = [&["plan", "--measure", "tiny.toml"][..], overrides].concat();
+        let plan = place.run(&command).succeeds();
+        assert!(plan.stderr.contains("timing layers of the backbone of ranked"), "{}", plan.stderr);
+        let line = plan.stdout.lines().find(|line| line.starts_with("ranked: timed ")).expect("a line");
+        let words: Vec<&str> = line.split([' ', ';']).collect();
+        let number = |at: usize| words[at].parse::<f64>().unwrap();
+        assert_eq!((words[3], words[4], words[12], words[13]), ("ms", "for", "ms", "for"), "{line}");
+        let (learned, tokens, scored) = (number(2), number(9), number(11));
+        assert!(learned >= scored && scored >= least && tokens > 20.0, "{line}");
+        let shares: Vec<f64> =
+            line.split(" %").filter_map(|text| text.rsplit(' ').next()?.parse().ok()).collect();
+        assert!(shares.len() == 3 && (shares.iter().sum::<f64>() - 100.0).abs() < 2.0, "{line}");
+        assert!(plan.stdout.contains("timed ") && !plan.stdout.contains("Both are rough"), "{}", plan.stdout);
+        assert!(!place.path("runs/ranking").exists(), "nothing was computed");
+    }
+}
+
+#[test]
 fn a_backbone_that_cannot_be_run_is_told_before_any_work() {
     let place = place();
     let config = place.read("model/config.json").replace("LlamaForCausalLM", "GPT2LMHeadModel");

@@ -71,7 +71,7 @@ fn same(found: &Array<f32>, expected: &[f32], what: &str) {
 #[test]
 fn every_kernel_is_launched_by_the_file_of_its_name() {
     let names: Vec<&str> = kernel_names().collect();
-    assert_eq!(names.len(), 94, "{names:?}");
+    assert_eq!(names.len(), 93, "{names:?}");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cuda/kernels");
     let mut found = 0;
     for entry in std::fs::read_dir(&folder).unwrap() {

@@ -10,6 +10,7 @@ use super::{Best, CurvePoint, Done, Trainer, Watch};
 use crate::checkpoint;
 use crate::retrieve::Error;
 use crate::retrieve::catalogue::Walks;
+use crate::retrieve::lru::Uploaded;
 
 /// The part of the work that is kept.
 const PART: &str = "train";
@@ -40,7 +41,7 @@ where
         best: watch.best,
         curve: watch.curve.clone(),
     };
-    let Trainer { ops, weights, moments, .. } = trainer;
+    let Trainer { model: Uploaded { ops, weights, .. }, moments, .. } = trainer;
     let [weights, first, second] =
         [&*weights, &moments.0, &moments.1].map(|floats| ops.read(ops.all(floats)));
     let (weights, first, second) = (weights?, first?, second?);
@@ -66,14 +67,14 @@ pub(super) fn restore<O: Walks>(
 where
     Error: From<O::Error>,
 {
-    let (options, len) = (watch.options, trainer.frame.plan.len);
+    let (options, len) = (watch.options, trainer.model.frame.plan.len);
     let taken = checkpoint::go_back((options.checkpoints, options.reporter), (PART, "training"), |last| {
         let array = |name| last.array(name, len);
         let words: Words = last.words()?;
         let (weights, first) = (array("weights")?, array("first_moments")?);
         let (second, best) = (array("second_moments")?, array("best_weights")?);
         watch.best_weights = best.to_vec();
-        let Trainer { ops, weights: to, moments, .. } = &mut *trainer;
+        let Trainer { model: Uploaded { ops, weights: to, .. }, moments, .. } = &mut *trainer;
         let places = [to, &mut moments.0, &mut moments.1].into_iter();
         let written = places.zip([weights, first, second]).try_for_each(|(to, values)| ops.set(to, values));
         Some((words.steps, written.map(|()| words)))

@@ -112,14 +112,17 @@ fn places(planned: &[Planned]) -> Vec<String> {
 fn told(Timed { paces, parts }: &Timed) -> String {
     let all: f64 = parts.iter().sum();
     let [training, validation, test] = parts.map(|part| format!("{:.0} %", 100.0 * part / all.max(1e-9)));
-    let (learned, scored) = (1e3 * paces.learned, 1e3 * paces.scored);
-    let learned = if paces.tokens > 0 {
-        format!("{learned:.1} ms for a training prompt of {} tokens, ", paces.tokens)
-    } else {
-        String::new()
+    let time = |seconds: f64| match seconds {
+        s if s < 1.0 => format!("{:.1} ms", 1e3 * s),
+        s => format!("{s:.1} s"),
+    };
+    let learned = match paces.tokens {
+        0 => String::new(),
+        tokens => format!("{} for a training prompt of {tokens} tokens, ", time(paces.learned)),
     };
     format!(
-        "timed {learned}{scored:.1} ms for one that is scored; training takes {training} of the ranking, validation {validation}, the test {test}"
+        "timed {learned}{} for one that is scored; training takes {training} of the ranking, validation {validation}, the test {test}",
+        time(paces.scored)
     )
 }
 

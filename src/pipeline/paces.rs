@@ -64,7 +64,8 @@ pub fn paces(
         if is_small { (vec![whole.layers], whole.vocab) } else { (FEW.to_vec(), whole.vocab.min(TOKENS)) };
     let mut times = Vec::with_capacity(layers.len());
     for layers in layers {
-        let config = ModelConfig { layers, vocab, ..whole.clone() };
+        // Nothing that is asked here begins or ends with a token of its own.
+        let config = ModelConfig { layers, vocab, bos: None, eos: Vec::new(), ..whole.clone() };
         times.push(timed((experiment, spec), located, &config, &sample, device)?);
     }
     let of = |which: fn(&(f64, f64)) -> f64| match &times[..] {
@@ -163,62 +164,59 @@ fn timed(
     if !sample.taught.is_empty() {
         let mut model = rank::Backbone::on(placed.engine()).with_adapter(spec, Seed::new(1));
         let most = spec.batch_size as usize;
-        let prompts = usual(&sample.taught, most, &|work, prompts| work.step(2 * prompts));
+        let (prompts, ratio) = usual(&sample.taught, most, &|work, prompts| work.step(2 * prompts));
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
         let mut gradient = vec![0.0; model.weights().len()];
         let mut learn = || model.learn(&prompts, 2 * prompts.len(), 1, &mut gradient).map(|_| ());
-        learned = seconds(&mut learn)? / prompts.len().max(1) as f64;
+        learned = ratio * seconds(&mut learn)? / prompts.len() as f64;
     }
     if sample.asked.is_empty() {
         return Ok((learned, 0.0));
     }
     let mut model = rank::Backbone::on(placed.engine());
-    let prompts = usual(&sample.asked, usize::MAX, &|work, _| work.scores());
+    let (prompts, ratio) = usual(&sample.asked, usize::MAX, &|work, _| work.scores());
     let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
     let letters: Vec<u32> = (0..experiment.evaluation.candidates.min(config.vocab as u32)).collect();
     let mut score = || model.scores(&prompts, &letters).map(|_| ());
-    let scored = seconds(&mut score)? / prompts.len().max(1) as f64;
+    let scored = ratio * seconds(&mut score)? / prompts.len() as f64;
     Ok((learned, scored))
 }
 
-/// The prompts that go through a model of this shape at once, `rows` tokens or `most` prompts, of the usual length; fewer of them where they
-/// would take too long, but one at least. Their tokens are some that the model has.
+/// Some of the prompts: as many as go through a model of this shape at once, `rows` tokens or `most` prompts; fewer of them where they would take
+/// too long, but one at least. Their lengths are spread as those of all, and their tokens are some that the model has. Gives the ratio of
+/// the mean lengths too, that of all over theirs.
 fn usual(
     prompts: &[Vec<u32>],
     (rows, most): (usize, usize),
     config: &ModelConfig,
     is_short: impl Fn(&Work, usize) -> bool,
-) -> Vec<Vec<u32>> {
-    let mean = prompts.iter().map(Vec::len).sum::<usize>() / prompts.len().max(1);
-    let mut order: Vec<&Vec<u32>> = prompts.iter().collect();
-    order.sort_by_key(|prompt| prompt.len().abs_diff(mean));
-    order.truncate(most);
-    let lengths: Vec<usize> = order.iter().map(|prompt| prompt.len()).collect();
-    let together = batches(&lengths, rows).first().map_or(1, Vec::len);
-    order.truncate(together);
-    loop {
-        let shown: Vec<&[u32]> = order.iter().map(|prompt| prompt.as_slice()).collect();
-        if order.len() <= 1 || is_short(&Work::of(config, &Batch::new(&shown, 1)), order.len()) {
-            break;
-        }
-        order.truncate(order.len() / 2);
+) -> (Vec<Vec<u32>>, f64) {
+    let mut sorted: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    sorted.sort_by_key(|prompt| prompt.len());
+    let mean = |of: &[&[u32]]| of.iter().map(|prompt| prompt.len()).sum::<usize>() as f64 / of.len() as f64;
+    let whole = mean(&sorted);
+    let mut count = ((rows as f64 / whole) as usize).clamp(1, most.min(sorted.len()));
+    let spread = |count: usize| -> Vec<&[u32]> {
+        (0..count).map(|at| sorted[(2 * at + 1) * sorted.len() / (2 * count)]).collect()
+    };
+    while count > 1 && !is_short(&Work::of(config, &Batch::new(&spread(count), 1)), count) {
+        count /= 2;
     }
-    let known = |prompt: &Vec<u32>| prompt.iter().map(|id| id % config.vocab as u32).collect();
-    order.into_iter().map(known).collect()
+    let chosen = spread(count);
+    let known = |prompt: &&[u32]| prompt.iter().map(|id| id % config.vocab as u32).collect();
+    (chosen.iter().map(known).collect(), whole / mean(&chosen))
 }
 
-/// Seconds of a call: the median of three, or of one that is long.
+/// Seconds of a call: the median of some.
 fn seconds(call: &mut dyn FnMut() -> Result<(), rank::Error>) -> Result<f64, Error> {
-    let mut found = Vec::new();
     // The first one makes room.
-    for run in 0..4 {
+    call()?;
+    let mut found = Vec::new();
+    while found.len() < 3 || (found.len() < 9 && found.iter().sum::<f64>() < LONG) {
         let began = Instant::now();
         call()?;
-        let seconds = began.elapsed().as_secs_f64();
-        if run > 0 || seconds > LONG / 2.0 {
-            found.push(seconds);
-        }
-        if found.iter().sum::<f64>() > LONG / 2.0 {
+        found.push(began.elapsed().as_secs_f64());
+        if found.iter().sum::<f64>() > 3.0 * LONG {
             break;
         }
     }

@@ -278,9 +278,10 @@ fn a_plan_that_measures_times_layers_and_says_where_the_time_goes() {
         let line = plan.stdout.lines().find(|line| line.starts_with("ranked: timed ")).expect("a line");
         let words: Vec<&str> = line.split([' ', ';']).collect();
         let number = |at: usize| words[at].parse::<f64>().unwrap();
-        assert_eq!((words[3], words[4], words[12], words[13]), ("ms", "for", "ms", "for"), "{line}");
-        let (learned, tokens, scored) = (number(2), number(9), number(11));
-        assert!(learned >= scored && scored >= least && tokens > 20.0, "{line}");
+        let time = |at: usize| if words[at + 1] == "s" { 1e3 * number(at) } else { number(at) };
+        assert_eq!((words[4], words[13]), ("for", "for"), "{line}");
+        let (learned, tokens, scored) = (time(2), number(9), time(11));
+        assert!(learned > scored && scored > least && tokens > 20.0, "{line}");
         let shares: Vec<f64> =
             line.split(" %").filter_map(|text| text.rsplit(' ').next()?.parse().ok()).collect();
         assert!(shares.len() == 3 && (shares.iter().sum::<f64>() - 100.0).abs() < 2.0, "{line}");

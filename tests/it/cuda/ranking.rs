@@ -46,12 +46,13 @@ fn ranked(trouble: Trouble, overrides: &[&str]) -> Option<(Result<RankingCell, S
     Some((found, told, launches))
 }
 
-/// Prompts that are long beside what is not counted: small arrays, the adapter, tables of rotations.
+/// Prompts that are long beside what is not counted (small arrays, the adapter, tables of rotations), and of one length: which of them a short
+/// training sees says nothing.
 const LONG: [&str; 8] = [
     "device=cuda:0",
     "backbone.compute_type=bf16",
-    "ranker.history_items=12",
-    "ranker.title_tokens=32",
+    "ranker.history_items=1",
+    "ranker.title_tokens=8",
     "evaluation.candidates=8",
     "ranker.batch_size=4",
     "ranker.micro_batch_tokens=1200",

@@ -53,13 +53,17 @@ pub fn run(lengths: &[usize], repeats: usize, geometry: &[(&str, usize)], device
     for line in String::from_utf8_lossy(&output.stdout).lines() {
         let Ok(value) = serde_json::from_str::<Value>(line) else { continue };
         let of = |name: &str| value[name].as_f64().unwrap_or(f64::NAN);
+        let name = |library: &str| value[library].as_str().unwrap_or("of no version").to_owned();
         let memory = value["peak_memory_bytes"]
             .as_f64()
             .map_or_else(String::new, |bytes| format!(", {:.2} GB at most", bytes / 1e9));
         match value["what"].as_str() {
             Some("model") => println!(
                 "the peer: torch {}, transformers {}, peft {}, bitsandbytes {}",
-                value["torch"], value["transformers"], value["peft"], value["bitsandbytes"]
+                name("torch"),
+                name("transformers"),
+                name("peft"),
+                name("bitsandbytes")
             ),
             Some("step") => {
                 let rate = of("tokens") / of("gradient_seconds");

@@ -74,6 +74,7 @@ fn open() -> Option<(Arc<dyn Machine>, Option<Facts>)> {
 fn measure() -> Result<(), Error> {
     let Some((machine, facts)) = open() else { return Ok(()) };
     println!("{}", facts.as_ref().map_or_else(|| machine.name(), Facts::describe));
+    let peer = ranker::peer(facts.as_ref());
     let began = Instant::now();
     lru::check(&machine)?;
     println!(
@@ -93,7 +94,7 @@ fn measure() -> Result<(), Error> {
     }
     rank::engine::check::check(&bed.machine)?;
     println!("\nsmall models rank and learn on it as on the processor, but for rounding");
-    ranker::table(&bed)
+    ranker::table(&bed, &peer)
 }
 
 /// Bytes a second of the best of some copies of `bytes`.

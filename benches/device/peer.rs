@@ -19,8 +19,8 @@ pub struct Peer {
     scored: Option<f64>,
 }
 
-/// Run it before anything of ours takes the device's memory. `geometry` are its options for another model than Llama-3.1-8B.
-pub fn run(lengths: &[usize], repeats: usize, geometry: &[(&str, usize)], device: &str) -> Peer {
+/// Run it on a device, or on the processor. `geometry` are its options for another model than Llama-3.1-8B.
+pub fn run(lengths: &[usize], repeats: usize, geometry: &[(&str, usize)], device: Option<u32>) -> Peer {
     let Some(python) = std::env::var_os("BENCH_PEER_PYTHON").map(PathBuf::from) else {
         println!(
             "skipped: the peer (BENCH_PEER_PYTHON names no Python with benches/peers/qlora-requirements.txt)"
@@ -29,7 +29,14 @@ pub fn run(lengths: &[usize], repeats: usize, geometry: &[(&str, usize)], device
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/qlora_torch.py");
     let mut command = Command::new(python);
-    command.arg(script).args(["--repeats", &repeats.to_string(), "--device", device]);
+    command.arg(script).args(["--repeats", &repeats.to_string()]);
+    command.args(["--device", if device.is_some() { "cuda" } else { "cpu" }]);
+    if let Some(ordinal) = device {
+        // The driver counts those that are visible, and so does torch.
+        let visible = std::env::var("CUDA_VISIBLE_DEVICES").unwrap_or_default();
+        let visible = visible.split(',').nth(ordinal as usize).filter(|name| !name.is_empty());
+        command.env("CUDA_VISIBLE_DEVICES", visible.map_or_else(|| ordinal.to_string(), str::to_owned));
+    }
     command.args(["--batch", &lengths.len().to_string()]);
     for (option, value) in geometry {
         command.arg(format!("--{option}")).arg(value.to_string());

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bench::backbone::decoder::{Batch, Keep, Masks, Step, Transformer, Work};
 use bench::backbone::{Adapter, AdapterSpec, Known, ModelConfig, Weights};
-use bench::cuda::{Array, DecoderOps, Error, Frozen, Kernels, Machine, matrix_rate};
+use bench::cuda::{Array, DecoderOps, Error, Facts, Frozen, Kernels, Machine, matrix_rate};
 use bench::document::ruled_table;
 use bench::events::{Interrupt, Silent};
 use bench::experiment::LoraTarget;
@@ -40,10 +40,10 @@ struct Sizes {
 }
 
 impl Sizes {
-    fn of(bed: &Bed) -> Self {
+    fn of(is_device: bool) -> Self {
         let name = "meta-llama/Llama-3.1-8B";
         let config = Known::of(name).expect("a known model").config();
-        if bed.facts.is_some() {
+        if is_device {
             return Self { config, name, prompts: 16, tokens: (900, 1100), repeats: 5, square: 8192 };
         }
         let [hidden, intermediate, layers, heads, kv_heads, head_dim, vocab] = [64, 128, 3, 4, 2, 16, 200];
@@ -93,18 +93,18 @@ fn of_device(error: rank::Error) -> Error {
     }
 }
 
+/// What the peer takes for the same prompts, before anything of ours takes the device's memory.
+pub fn peer(facts: Option<&Facts>) -> Peer {
+    let sizes = Sizes::of(facts.is_some());
+    let lengths: Vec<usize> = prompts(&sizes).iter().map(Vec::len).collect();
+    peer::run(&lengths, sizes.repeats, &sizes.geometry(), facts.map(|facts| facts.ordinal))
+}
+
 /// Print what is measured of the ranker.
-pub fn table(bed: &Bed) -> Result<(), Error> {
-    let sizes = Sizes::of(bed);
+pub fn table(bed: &Bed, peer: &Peer) -> Result<(), Error> {
+    let sizes = Sizes::of(bed.facts.is_some());
     println!("\nthe ranker: {}, NF4 with random weights, activations in bf16", sizes.name);
     let prompts = prompts(&sizes);
-    let lengths: Vec<usize> = prompts.iter().map(Vec::len).collect();
-    let peer = peer::run(
-        &lengths,
-        sizes.repeats,
-        &sizes.geometry(),
-        if bed.facts.is_some() { "cuda" } else { "cpu" },
-    );
     let timed = Timed::new(&bed.machine)?;
     let machine: Arc<dyn Machine> = Arc::clone(&timed) as Arc<dyn Machine>;
     let rate = matrix_rate(&machine, sizes.square)?;
@@ -132,8 +132,8 @@ pub fn table(bed: &Bed) -> Result<(), Error> {
         bench::run::peak_memory_bytes().unwrap_or(0) as f64 / 1e9
     );
     let model: Transformer<DecoderOps<bf16>> = Transformer::new(weights);
-    step(bed, (&timed, &machine), &model, &prompts, (&sizes, rate, &peer))?;
-    scoring((&timed, &machine), &model, &prompts, (&sizes, rate, &peer))
+    step(bed, (&timed, &machine), &model, &prompts, (&sizes, rate, peer))?;
+    scoring((&timed, &machine), &model, &prompts, (&sizes, rate, peer))
 }
 
 fn prompts(sizes: &Sizes) -> Vec<Vec<u32>> {

@@ -8,7 +8,7 @@ use super::format::{bytes, duration, list};
 use super::output::{self, Output};
 use super::table::table;
 use super::{progress, run, select};
-use crate::pipeline::{self, Devices, Fate, METHOD, Miss, Nearest, Place, Planned, Timed, is_news};
+use crate::pipeline::{self, Devices, Fate, METHOD, Miss, Nearest, Place, Planned, STEPS, Timed, is_news};
 
 /// Show what a run would do.
 pub fn plan(
@@ -80,7 +80,7 @@ fn places(planned: &[Planned]) -> Vec<String> {
                 Some((Place::Device(device), needed)) => format!(
                     "on {device}, with {} of its {}{}",
                     match ranker_memory.filter(|_| stage == "ranker") {
-                        Some(most) => format!("about {} ({} at least)", bytes(most), bytes(*needed)),
+                        Some(most) => format!("about {} ({} have to be free)", bytes(most), bytes(*needed)),
                         None => bytes(*needed),
                     },
                     bytes(device.memory),
@@ -191,7 +191,7 @@ fn rows(planned: &Planned) -> Vec<[String; 5]> {
         let time = cost.map_or_else(String::new, |cost| {
             let about = match planned {
                 Planned { measured: true, .. } => "measured",
-                Planned { timed: Some(_), .. } => "timed",
+                Planned { timed: Some(_), estimated: false, .. } => "timed",
                 _ => "about",
             };
             format!("{about} {}", duration(cost.seconds * n))
@@ -214,13 +214,14 @@ fn totals(planned: &[Planned]) -> String {
     let count = |wanted: &dyn Fn(Fate) -> bool| {
         planned.iter().flat_map(|planned| &planned.seeds).filter(|(_, fate)| wanted(*fate)).count()
     };
-    let (mut likely, mut most, mut estimated) = (0.0, 0.0, false);
+    let (mut likely, mut most, mut estimated, mut planned_steps) = (0.0, 0.0, false, false);
     for experiment in planned {
         let Some(cost) = experiment.cost else { continue };
         let n = experiment.seeds.iter().filter(|(_, fate)| fate.computes()).count() as f64;
         likely += n * cost.seconds;
         most += n * cost.most_seconds;
-        estimated |= !experiment.measured && experiment.timed.is_none();
+        estimated |= experiment.estimated;
+        planned_steps |= !experiment.measured;
     }
     let (compute, stored, waiting) = (
         count(&|fate| fate.computes()),
@@ -241,6 +242,8 @@ fn totals(planned: &[Planned]) -> String {
     }
     if estimated {
         text.push_str(&format!("\n{METHOD}"));
+    } else if planned_steps {
+        text.push_str(&format!("\n{STEPS}"));
     }
     text
 }

@@ -384,7 +384,11 @@ impl Machine for Device {
         }
         copy(bytes)?;
         // The driver alone does not promise that it has read them.
-        self.finish("copy to it")
+        self.finish("copy to it")?;
+        if let Some(staging) = staging.as_mut() {
+            staging.reuse();
+        }
+        Ok(())
     }
 
     fn download(&self, from: u64, bytes: &mut [u8]) -> Result<(), Error> {
@@ -460,6 +464,9 @@ impl Drop for Device {
             self.blas.take();
             // SAFETY: nobody uses the stream any more.
             let _ = unsafe { result::stream::destroy(self.stream) };
+        } else if let Some(staging) = self.staging.get_mut().ok().and_then(Option::take) {
+            // Without its context it cannot be given back.
+            std::mem::forget(staging);
         }
     }
 }

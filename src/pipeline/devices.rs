@@ -15,18 +15,20 @@ pub type Opened = Result<Arc<dyn Machine>, cuda::Error>;
 /// The devices of this machine. Each is opened once, when something is to be computed on it, and stays open.
 pub struct Devices {
     driver: Box<dyn Driver>,
-    known: Mutex<BTreeMap<u32, Known>>,
+    /// Each has a lock of its own, which is held while it is opened and checked.
+    known: Mutex<BTreeMap<u32, Arc<Mutex<Known>>>>,
     /// Of which devices it was told that they are passed over for a purpose; `None`: of all.
     told: Mutex<BTreeSet<(Purpose, Option<u32>)>>,
 }
 
 /// What is known of a device that was to be used.
+#[derive(Default)]
 struct Known {
-    opened: Opened,
+    opened: Option<Opened>,
     /// How it ended that it was held against the processor for a purpose.
     trusted: BTreeMap<Purpose, Result<(), cuda::Error>>,
-    /// How fast it multiplies matrices, where that was asked.
-    matrix_rate: Option<f64>,
+    /// How fast it multiplies matrices, where that was asked; `None` inside if it cannot be measured.
+    matrix_rate: Option<Option<f64>>,
 }
 
 /// What a device is to compute.
@@ -134,7 +136,13 @@ impl Devices {
         };
         for facts in found {
             match self.ready(&facts, purpose, needed) {
-                Ok((machine, matrix_rate)) => return Ok(Some(Computing { facts, machine, matrix_rate })),
+                Ok(machine) => {
+                    let matrix_rate = match purpose {
+                        Purpose::Retriever => None,
+                        Purpose::Ranker => self.matrix_rate(&facts, &machine),
+                    };
+                    return Ok(Some(Computing { facts, machine, matrix_rate }));
+                }
                 Err(error) if wanted.is_none() => pass_over(Some(facts.ordinal), error),
                 Err(error) => return Err(error),
             }
@@ -151,7 +159,7 @@ impl Devices {
         let examined = |facts: Facts| {
             let ready = |purpose| facts.supported().and_then(|()| self.ready(&facts, purpose, 0));
             let found = ready(Purpose::Retriever).and_then(|_| ready(Purpose::Ranker));
-            (facts, found.map(|(machine, _)| machine))
+            (facts, found)
         };
         Ok(all.into_iter().map(examined).collect())
     }
@@ -159,9 +167,10 @@ impl Devices {
     /// Free bytes of a device: all of them where it was not opened yet.
     #[must_use]
     pub fn free(&self, facts: &Facts) -> u64 {
-        let known = locked(&self.known);
-        let machine = known.get(&facts.ordinal).and_then(|known| known.opened.as_ref().ok());
-        machine.and_then(|machine| machine.memory().ok()).map_or(facts.memory, |(free, _)| free)
+        let known = locked(&self.known).get(&facts.ordinal).cloned();
+        let opened = known.and_then(|known| locked(&known).opened.clone());
+        let memory = opened.and_then(|opened| opened.ok()?.memory().ok());
+        memory.map_or(facts.memory, |(free, _)| free)
     }
 
     /// The devices that may do it, at least one.
@@ -185,20 +194,10 @@ impl Devices {
         Err(failed.unwrap_or_else(|| absent.into()))
     }
 
-    /// The device, and how fast it multiplies matrices if it is to rank.
-    fn ready(
-        &self,
-        facts: &Facts,
-        purpose: Purpose,
-        needed: u64,
-    ) -> Result<(Arc<dyn Machine>, Option<f64>), cuda::Error> {
-        let mut all = locked(&self.known);
-        let known = all.entry(facts.ordinal).or_insert_with(|| Known {
-            opened: self.driver.open(facts.ordinal),
-            trusted: BTreeMap::new(),
-            matrix_rate: None,
-        });
-        let machine = known.opened.clone()?;
+    fn ready(&self, facts: &Facts, purpose: Purpose, needed: u64) -> Opened {
+        let known = Arc::clone(locked(&self.known).entry(facts.ordinal).or_default());
+        let mut known = locked(&known);
+        let machine = known.opened.get_or_insert_with(|| self.driver.open(facts.ordinal)).clone()?;
         let (free, total) = machine.memory()?;
         if free < needed {
             return Err(cuda::Error::Memory { device: facts.to_string(), needed, free, total });
@@ -208,10 +207,13 @@ impl Devices {
             Purpose::Ranker => engine::check::check(&machine),
         };
         known.trusted.entry(purpose).or_insert_with(check).clone()?;
-        if purpose == Purpose::Ranker && known.matrix_rate.is_none() {
-            // Progress does without it where it cannot be measured.
-            known.matrix_rate = cuda::matrix_rate(&machine, MATRIX).ok();
-        }
-        Ok((machine, known.matrix_rate.filter(|_| purpose == Purpose::Ranker)))
+        Ok(machine)
+    }
+
+    /// How fast a device multiplies matrices; progress does without it where it cannot be measured.
+    fn matrix_rate(&self, facts: &Facts, machine: &Arc<dyn Machine>) -> Option<f64> {
+        let known = Arc::clone(locked(&self.known).entry(facts.ordinal).or_default());
+        let mut known = locked(&known);
+        *known.matrix_rate.get_or_insert_with(|| cuda::matrix_rate(machine, MATRIX).ok())
     }
 }

@@ -54,6 +54,9 @@ impl Cost {
 /// How [`Cost`] comes about, for captions.
 pub const METHOD: &str = "Time is operations over this machine's measured matrix speed; training is taken to stop after \
     twice as many steps as its patience covers. Both are rough.";
+/// The same where every stage was measured or timed.
+pub const STEPS: &str =
+    "Training is taken to stop after twice as many steps as its patience covers, which is rough.";
 
 /// The cost of one seed of an experiment on a machine that multiplies matrices at `flops` operations a second.
 #[must_use]

@@ -6,10 +6,9 @@ use crate::backbone::decoder::{self, Keep, most_kept};
 use crate::backbone::{ModelConfig, weights};
 use crate::experiment::{BackboneSpec, Checkpointing, ComputeType, DeviceWeights, Experiment, RankerSpec};
 use crate::nn::quant::Storage;
+use crate::rank::TAUGHT;
 use crate::rank::engine::{MARGIN, Processor};
 
-/// Tokens of a training prompt that are taught.
-const TAUGHT: usize = 2;
 /// What the program holds beside a backbone and its work: its own pages, data and prompts.
 const PROGRAM: u64 = 96 << 20;
 
@@ -78,27 +77,43 @@ impl<'a> Footprint<'a> {
         Largest { taught: (taught * tokens, taught), asked: (fitting * tokens, fitting) }
     }
 
+    /// What a training batch of so many rows and prompts keeps for its backward pass, on the processor or on a device of which `free` bytes are
+    /// free; on one with too little memory that of a part of it.
+    #[must_use]
+    pub fn keep(&self, (rows, prompts): (usize, usize), free: Option<u64>) -> Keep {
+        let sizes = (rows, TAUGHT * prompts);
+        match (self.spec.gradient_checkpointing, free) {
+            (Checkpointing::Never, _) => Keep::Everything,
+            (Checkpointing::Always, _) => Keep::Inputs,
+            (Checkpointing::Auto, None) => Processor::keep(self.config, sizes.0, sizes.1),
+            (Checkpointing::Auto, Some(free)) => {
+                let most = self.for_work(free);
+                most_kept(self.config, sizes, self.low(), self.activation(), most).unwrap_or(Keep::Inputs)
+            }
+        }
+    }
+
     /// Bytes that will be in use at most where `free` are free, if batches are no larger.
     #[must_use]
     pub fn expected(&self, Largest { taught, asked }: Largest, free: u64) -> u64 {
-        let weights = self.dense().filter(|_| self.is_dense(free)).unwrap_or_else(|| self.stored());
         let scoring = self.work(asked, None);
         let training = if self.spec.tune {
-            let (rows, wanted) = (taught.0, TAUGHT * taught.1);
-            let most = free.saturating_sub(weights + MARGIN);
-            let kept = match self.spec.gradient_checkpointing {
-                Checkpointing::Never => Some(Keep::Everything),
-                Checkpointing::Always => Some(Keep::Inputs),
-                Checkpointing::Auto => {
-                    most_kept(self.config, (rows, wanted), self.low(), self.activation(), most)
-                }
-            };
-            // What does not fit goes in halves.
-            kept.map_or(most, |keep| self.work((rows, wanted), Some(keep)))
+            self.work((taught.0, TAUGHT * taught.1), Some(self.keep(taught, Some(free))))
         } else {
             0
         };
-        weights + scoring.max(training)
+        // What does not fit goes in halves.
+        self.weights(free) + scoring.max(training).min(self.for_work(free))
+    }
+
+    /// Bytes of the weights where `free` are free.
+    fn weights(&self, free: u64) -> u64 {
+        self.dense().filter(|_| self.is_dense(free)).unwrap_or_else(|| self.stored())
+    }
+
+    /// Bytes that weights leave for batches.
+    fn for_work(&self, free: u64) -> u64 {
+        free.saturating_sub(self.weights(free) + MARGIN)
     }
 
     /// Bytes that the program will hold at most where it computes on the processor, if batches are no larger.
@@ -106,17 +121,18 @@ impl<'a> Footprint<'a> {
     pub fn on_processor(&self, Largest { taught, asked }: Largest) -> u64 {
         let scoring = decoder::expected_bytes(self.config, asked.0, asked.1, None);
         let training = if self.spec.tune {
-            let (rows, wanted) = (taught.0, TAUGHT * taught.1);
-            let keep = match self.spec.gradient_checkpointing {
-                Checkpointing::Never => Keep::Everything,
-                Checkpointing::Always => Keep::Inputs,
-                Checkpointing::Auto => Processor::keep(self.config, rows, wanted),
-            };
-            decoder::expected_bytes(self.config, rows, wanted, Some(keep))
+            let keep = Some(self.keep(taught, None));
+            decoder::expected_bytes(self.config, taught.0, TAUGHT * taught.1, keep)
         } else {
             0
         };
         self.stored() + scoring.max(training) as u64 + PROGRAM
+    }
+
+    /// Bytes that the program will hold at most where it computes on a device: a table of tokens on its way there, as it is read.
+    #[must_use]
+    pub fn beside_device(&self) -> u64 {
+        PROGRAM + 2 * 4 * (self.config.vocab * self.config.hidden) as u64
     }
 
     fn least_work(&self) -> u64 {
@@ -126,7 +142,20 @@ impl<'a> Footprint<'a> {
 
     fn work(&self, sizes: (usize, usize), keep: Option<Keep>) -> u64 {
         let keep = keep.map(|keep| (keep, self.low()));
-        decoder::device_bytes(self.config, sizes, keep, self.activation())
+        decoder::device_bytes(self.config, sizes, keep, self.activation()) + self.converted()
+    }
+
+    /// An f32 output layer is made bf16 as a whole where products are: in place of a matrix of a layer, of which [`decoder::device_bytes`] knows.
+    const fn converted(&self) -> u64 {
+        let ModelConfig { hidden, intermediate, heads, head_dim, vocab, .. } = self.config;
+        let (q, width) = (*heads * *head_dim, *intermediate);
+        let largest = *hidden * if width > q { width } else { q };
+        match self.backbone.compute_type {
+            ComputeType::Bf16 if self.has_wide_tables => {
+                2 * (*vocab * *hidden).saturating_sub(largest) as u64
+            }
+            _ => 0,
+        }
     }
 
     /// The ranks of all adapters of a layer together.

@@ -45,7 +45,7 @@ pub use clean::{Amount, Clean, Cleaning, Removable, Why, clean};
 pub use compare::{Compare, methods};
 pub use devices::{Computing, Devices, Place, Purpose, is_news};
 pub use error::Error;
-pub use estimate::{Cost, METHOD, estimate, matrix_speed, stored_bytes};
+pub use estimate::{Cost, METHOD, STEPS, estimate, matrix_speed, stored_bytes};
 pub use footprint::{Footprint, Largest};
 pub use imported::{Import, Kept, import};
 pub use job::{Job, Need, State, device_bytes, ranking_key, retrieval_key};

@@ -1,8 +1,10 @@
 //! What an experiment whose backbone is not there has to be told.
 
+use super::backbone::storage;
 use super::estimate::matrix_speed;
 use super::ranking_cost::{Size, cost};
 use super::{BackboneSource, Need, Prepared};
+use crate::backbone::weights::expected_bytes;
 use crate::backbone::{self, Known};
 use crate::experiment::Experiment;
 
@@ -29,7 +31,10 @@ pub(super) fn backbone_need(
     what.push_str(&format!(
         "; about {} to download, and {} of memory for its weights in {}",
         gib(2.0 * (size.layers + size.embeddings)),
-        gib(size.bytes(spec.quantization)),
+        gib(match Known::of(&spec.name) {
+            Some(known) => expected_bytes(&known.config(), storage(spec), known.is_f16) as f64,
+            None => size.bytes(spec.quantization),
+        }),
         super::record::word(&spec.quantization),
     ));
     if let Some(data) = data {

@@ -14,9 +14,9 @@ use crate::backbone::ModelConfig;
 use crate::backbone::decoder::{Batch, Work};
 use crate::data::{ItemId, Part};
 use crate::events::{Interrupt, Silent};
-use crate::experiment::{Experiment, RankerSpec};
+use crate::experiment::{Checkpointing, Experiment, RankerSpec};
 use crate::prompt::{TrainingSamples, Verbalizer};
-use crate::rank::{self, Model, Tunable, batches};
+use crate::rank::{self, Model, TAUGHT, Tunable, batches};
 use crate::seed::Seed;
 
 /// Prompts that are looked at.
@@ -58,6 +58,7 @@ pub fn paces(
         return Ok(None);
     };
     let Some(sample) = Sample::draw(experiment, data, located, (spec, seed))? else { return Ok(None) };
+    let Some(kept) = kept(experiment, located, sample.largest(spec), device)? else { return Ok(None) };
     let whole = &located.config;
     let is_small = whole.parameters() <= SMALL || whole.layers <= FEW[1];
     let (layers, vocab) =
@@ -66,7 +67,7 @@ pub fn paces(
     for layers in layers {
         // Nothing that is asked here begins or ends with a token of its own.
         let config = ModelConfig { layers, vocab, bos: None, eos: Vec::new(), ..whole.clone() };
-        times.push(timed((experiment, spec), located, &config, &sample, device)?);
+        times.push(timed((experiment, spec), located, &config, (&sample, kept), device)?);
     }
     let of = |which: fn(&(f64, f64)) -> f64| match &times[..] {
         [few, more] => {
@@ -78,6 +79,20 @@ pub fn paces(
     let tokens = sample.taught.iter().map(Vec::len).sum::<usize>() / sample.taught.len().max(1);
     let (learned, scored) = (of(|(learned, _)| *learned), of(|(_, scored)| *scored));
     Ok(Some(Paces { learned, scored, tokens, largest: sample.largest(spec) }))
+}
+
+/// The share of its layers that the whole model keeps for the backward pass of a training batch.
+fn kept(
+    experiment: &Experiment,
+    located: &Located,
+    largest: Largest,
+    device: Option<&Computing>,
+) -> Result<Option<f64>, Error> {
+    let Some(footprint) = Footprint::of(experiment, located) else { return Ok(None) };
+    let free = device.map(|computing| computing.machine.memory()).transpose().map_err(rank::Error::from)?;
+    let layers = located.config.layers;
+    let keep = footprint.keep(largest.taught, free.map(|(free, _)| free));
+    Ok(Some(keep.states(layers) as f64 / layers.max(1) as f64))
 }
 
 /// Prompts of an experiment.
@@ -137,7 +152,7 @@ fn timed(
     (experiment, spec): (&Experiment, &RankerSpec),
     located: &Located,
     config: &ModelConfig,
-    sample: &Sample,
+    (sample, kept): (&Sample, f64),
     device: Option<&Computing>,
 ) -> Result<(f64, f64), Error> {
     let Some(backbone) = &experiment.backbone else { return Ok((0.0, 0.0)) };
@@ -161,14 +176,20 @@ fn timed(
         })
     };
     let mut learned = 0.0;
-    if !sample.taught.is_empty() {
-        let mut model = rank::Backbone::on(placed.engine()).with_adapter(spec, Seed::new(1));
+    // What the whole model keeps of a part of its layers, and computes again of the others.
+    let ways = [(Checkpointing::Never, kept), (Checkpointing::Always, 1.0 - kept)];
+    for (gradient_checkpointing, share) in ways.into_iter().filter(|(_, share)| *share > 0.0) {
+        if sample.taught.is_empty() {
+            break;
+        }
+        let spec = RankerSpec { gradient_checkpointing, ..spec.clone() };
+        let mut model = rank::Backbone::on(placed.engine()).with_adapter(&spec, Seed::new(1));
         let most = spec.batch_size as usize;
-        let (prompts, ratio) = usual(&sample.taught, most, &|work, prompts| work.step(2 * prompts));
+        let (prompts, ratio) = usual(&sample.taught, most, &|work, prompts| work.step(TAUGHT * prompts));
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
         let mut gradient = vec![0.0; model.weights().len()];
-        let mut learn = || model.learn(&prompts, 2 * prompts.len(), 1, &mut gradient).map(|_| ());
-        learned = ratio * seconds(&mut learn)? / prompts.len() as f64;
+        let mut learn = || model.learn(&prompts, TAUGHT * prompts.len(), 1, &mut gradient).map(|_| ());
+        learned += share * ratio * seconds(&mut learn)? / prompts.len() as f64;
     }
     if sample.asked.is_empty() {
         return Ok((learned, 0.0));
@@ -199,7 +220,7 @@ fn usual(
     let spread = |count: usize| -> Vec<&[u32]> {
         (0..count).map(|at| sorted[(2 * at + 1) * sorted.len() / (2 * count)]).collect()
     };
-    while count > 1 && !is_short(&Work::of(config, &Batch::new(&spread(count), 1)), count) {
+    while count > 1 && !is_short(&Work::of(config, &Batch::apart(&spread(count), 1)), count) {
         count /= 2;
     }
     let chosen = spread(count);

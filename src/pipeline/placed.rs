@@ -1,5 +1,6 @@
 //! A backbone where it computes: on the processor, or on a device with activations in f32 or bf16.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use half::bf16;
@@ -8,12 +9,12 @@ use super::devices::Computing;
 use crate::backbone::decoder::{Decoder, Transformer};
 use crate::backbone::weights::{Here, Place, load_to};
 use crate::backbone::{self, Folder, ModelConfig, Weights};
-use crate::cuda::{DecoderOps, Numbers};
+use crate::cuda::{self, DecoderOps, Numbers};
 use crate::events::{Interrupt, Reporter};
 use crate::experiment::ComputeType;
 use crate::nn::matmul::Precision;
 use crate::nn::quant::Storage;
-use crate::rank::engine::{Device, Engine, Processor, Upload};
+use crate::rank::engine::{Device, Engine, Processor, Upload, not_uploaded};
 
 /// Where weights come from.
 #[derive(Clone, Copy)]
@@ -88,10 +89,20 @@ impl Placed {
             let bytes = weights.bytes() as u64;
             return Ok((Self::Processor(Decoder::new(weights, precision)), brought(bytes, bytes)));
         };
-        let upload = Upload::new(&computing.machine);
-        let mut upload = if is_dense { upload.dense() } else { upload };
-        let weights = origin.to(storage, &mut upload, reporter, interrupt)?;
-        let brought = brought(upload.bytes(), upload.held());
+        let bring = |is_dense| {
+            let upload = Upload::new(&computing.machine);
+            let mut upload = if is_dense { upload.dense() } else { upload };
+            let weights = origin.to(storage, &mut upload, reporter, interrupt)?;
+            Ok((weights, brought(upload.bytes(), upload.held())))
+        };
+        let (weights, brought) = match bring(is_dense) {
+            // What was free when it was asked for is not any more.
+            Err(error) if is_dense => match not_uploaded(error)? {
+                cuda::Error::Memory { .. } => bring(false)?,
+                other => return Err(backbone::Error::Place(Arc::new(other))),
+            },
+            found => found?,
+        };
         let placed = match compute {
             ComputeType::F32 => Self::F32(OnDevice { model: Transformer::new(weights), computing }),
             ComputeType::Bf16 => Self::Bf16(OnDevice { model: Transformer::new(weights), computing }),

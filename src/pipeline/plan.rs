@@ -4,8 +4,8 @@ mod costs;
 
 use std::collections::BTreeSet;
 
-pub(super) use self::costs::measured;
 use self::costs::{Costs, ToDo};
+pub(super) use self::costs::{is_alike, measured};
 use super::estimate::Cost;
 use super::paces::Paces;
 use super::preflight::check_reach;
@@ -87,6 +87,8 @@ pub struct Planned {
     pub cost: Option<Cost>,
     /// Whether the cost is that of other seeds that are stored, not an estimate.
     pub measured: bool,
+    /// Whether a part of it is neither measured nor timed.
+    pub estimated: bool,
     /// What somebody should know of the backbone: that its weights are random.
     pub caution: Option<String>,
     /// Where the retriever would compute, and the bytes that a device needs for it; `None` where no retriever would be trained.
@@ -317,7 +319,15 @@ impl Plan<'_> {
             }),
             None => Costs::default(),
         };
-        let Costs { place, ranker, ranker_memory, timed, cost, is_measured: measured } = costs;
+        let Costs {
+            place,
+            ranker,
+            ranker_memory,
+            timed,
+            cost,
+            is_measured: measured,
+            is_estimated: estimated,
+        } = costs;
         let experiment = experiment.name;
         Planned {
             experiment,
@@ -331,6 +341,7 @@ impl Plan<'_> {
             stored,
             cost,
             measured,
+            estimated,
             caution,
             place,
             ranker,

@@ -1,7 +1,7 @@
 //! What the second stage would cost, from the size of the backbone and this machine's measured matrix speed.
 
-use super::Prepared;
 use super::estimate::Cost;
+use super::{Footprint, Located, Prepared};
 use crate::backbone::ModelConfig;
 use crate::cuda::Facts;
 use crate::experiment::{ComputeType, Experiment, LoraTarget, Quantization, RankerSpec};
@@ -47,11 +47,16 @@ impl Size {
     }
 }
 
-/// The cost of the ranking stage of one seed with a backbone of this shape, on a machine that multiplies matrices at `flops`
-/// operations a second; without the retrieval stage.
+/// The cost of the ranking stage of one seed on a processor that multiplies matrices at `flops` operations a second; without the retrieval
+/// stage.
 #[must_use]
-pub fn ranking_cost(experiment: &Experiment, data: &Prepared, config: &ModelConfig, flops: f64) -> Cost {
-    cost(experiment, data, Size::of(config), flops, None)
+pub fn ranking_cost(experiment: &Experiment, data: &Prepared, located: &Located, flops: f64) -> Cost {
+    let found = cost(experiment, data, Size::of(&located.config), flops, None);
+    let memory = Footprint::of(experiment, located).zip(experiment.ranker.as_ref());
+    let memory = memory.map(|(footprint, spec)| {
+        footprint.on_processor(footprint.largest(prompt_tokens(experiment, data, spec) as usize))
+    });
+    Cost { memory_bytes: memory.unwrap_or(found.memory_bytes), ..found }
 }
 
 /// What a device would have to be measured at on [`ranking_cost`]'s scale.
@@ -63,7 +68,7 @@ pub(super) fn device_speed(facts: &Facts, compute: ComputeType) -> Option<f64> {
     Some(rate? * OF_DATA_SHEET / EFFICIENCY)
 }
 
-/// As [`ranking_cost`]; `reach` are the users of validation and test whose held-out item is retrieved, where that is known.
+/// As [`ranking_cost`] but for what prompts take; `reach` are the users of validation and test whose held-out item is retrieved, where that is known.
 pub(super) fn cost(
     experiment: &Experiment,
     data: &Prepared,

@@ -1,7 +1,7 @@
 //! Experiments as single cells, each of which can be computed by itself: what a cluster is given.
 
 use super::estimate::{estimate, matrix_speed};
-use super::plan::measured;
+use super::plan::{is_alike, measured};
 use super::prepare::prepare;
 use super::pretraining;
 use super::ranking_cost::{pretraining_cost, ranking_cost};
@@ -129,7 +129,7 @@ impl Stages<'_> {
         let first = looks(&self.store, (experiment, data), &keys)?;
         // Cells of the same place: a device's times say nothing of a node without one.
         let on_device = matches!(experiment.device, DeviceChoice::Cuda(_));
-        let alike = |cell: &Manifest| cell.machine.device.is_some() == on_device;
+        let alike = |cell: &Manifest| is_alike(cell, on_device);
         let known: Vec<_> = first.iter().map(|cell| cell.clone().filter(alike)).collect();
         let known = measured_of(&known);
         for ((seed, key), manifest) in keys.iter().zip(&first) {
@@ -142,10 +142,11 @@ impl Stages<'_> {
         let ranked: Vec<(Seed, CellKey)> =
             keys.iter().map(|(seed, key)| (*seed, ranking_key(experiment, key, identity))).collect();
         let second = looks(&self.rankings, (experiment, data), &ranked)?;
-        let known = measured_of(&second);
+        let known: Vec<_> = second.iter().map(|cell| cell.clone().filter(alike)).collect();
+        let known = measured_of(&known);
         for (((seed, key), manifest), (_, retrieval)) in ranked.iter().zip(&second).zip(&keys) {
             let on = [(Step::Retrieval, retrieval.clone())].into_iter().chain(backbone.clone()).collect();
-            let cost = |stages: &mut Self| ranking_cost(experiment, data, &located.config, stages.speed());
+            let cost = |stages: &mut Self| ranking_cost(experiment, data, located, stages.speed());
             cells.push(self.cell((Step::Ranking, *seed, key), manifest, (on, known), cost));
         }
         Ok(cells)

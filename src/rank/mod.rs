@@ -16,7 +16,7 @@ mod validate;
 pub use engine::{Device, Engine, Processor};
 pub use error::Error;
 pub use lessons::Lessons;
-pub use model::{Backbone, Model, Tunable};
+pub use model::{Backbone, Model, TAUGHT, Tunable};
 pub use schedule::Schedule;
 pub use score::{Pace, Partly, batches, score};
 pub use train::{CurvePoint, StopReason, TrainOptions, Trained, steps, train};

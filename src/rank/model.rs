@@ -50,7 +50,7 @@ pub trait Tunable: Model {
 }
 
 /// Tokens of a training prompt that are taught: the letter and the end.
-pub(super) const TAUGHT: usize = 2;
+pub const TAUGHT: usize = 2;
 /// A frozen backbone, with an adapter or without.
 ///
 /// Where a device has not enough memory for a batch, it goes through the backbone in halves, and so do later ones of its size: the results
@@ -149,8 +149,8 @@ impl Model for Backbone<'_> {
             match again(&mut *self.engine, &mut |engine| engine.scores(&batch, letters, adapter)) {
                 Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(batch.rows()),
                 scores => {
-                    self.operations += Work::of(self.engine.config(), &batch).scores();
-                    return scores;
+                    let work = Work::of(self.engine.config(), &batch).scores();
+                    return scores.inspect(|_| self.operations += work);
                 }
             }
         }
@@ -222,9 +222,8 @@ impl Backbone<'_> {
                 match again(&mut *self.engine, &mut learn) {
                     Err(error) if is_memory(&error) && prompts.len() > 1 => self.shrink(rows),
                     loss => {
-                        let work = Work::of(self.engine.config(), &batch);
-                        self.operations += work.step(batch.wanted().len());
-                        return loss;
+                        let work = Work::of(self.engine.config(), &batch).step(batch.wanted().len());
+                        return loss.inspect(|_| self.operations += work);
                     }
                 }
             } else {

@@ -183,7 +183,7 @@ fn steps_to_end(
         }
         if step > done.steps {
             let (began, before) = (Instant::now(), model.effort());
-            // They are made until nobody asks any more.
+            // Their thread ends before only if it panics, which its scope passes on.
             let made = prompts.recv().map_err(|_| Error::Interrupted)??;
             let mut shown = done.shown;
             made.iter().for_each(|prompt| shown.add(prompt));

@@ -24,6 +24,14 @@ const METADATA: &str = "bench";
 const FORMAT: u32 = 2;
 /// A place that is no device.
 const PROCESSOR: &str = "the processor";
+/// Between two places.
+const THEN: &str = ", then ";
+
+/// Whether a cell whose manifest names this device was computed on a device alone, or on the processor alone: its times tell how long that takes.
+#[must_use]
+pub fn is_of_one_place(device: Option<&str>) -> bool {
+    device.is_none_or(|device| !device.contains(THEN))
+}
 /// Time between two checkpoints is at least so many times what the last one took, so that they take less than 2 % of it.
 const SPARSE: u32 = 60;
 
@@ -102,11 +110,11 @@ struct Pace {
 }
 
 impl Pace {
-    /// All places in their order.
+    /// All places in their order; none where it was the processor alone.
     fn places(&self) -> Vec<String> {
         let mut all = self.places.concat();
         all.dedup();
-        all
+        if all.iter().all(|place| place == PROCESSOR) { Vec::new() } else { all }
     }
 }
 
@@ -144,7 +152,7 @@ impl<'a> CellCheckpoints<'a> {
     #[must_use]
     pub fn devices(&self) -> Option<String> {
         let places = self.pace().places();
-        places.iter().any(|place| place != PROCESSOR).then(|| places.join(", then "))
+        (!places.is_empty()).then(|| places.join(THEN))
     }
 
     /// Remove them: the cell is stored.

@@ -28,7 +28,7 @@ mod store;
 mod turn;
 
 pub use cell::{CONFIG, Cell, WEIGHTS};
-pub use checkpoint::{CellCheckpoints, set_checkpoint_pause};
+pub use checkpoint::{CellCheckpoints, is_of_one_place, set_checkpoint_pause};
 pub use claim::{Claim, Claims, Holder, Owner, Pulse, Taken, Turn};
 pub use command::{command_line, shown_command};
 pub use energy::EnergyCounters;

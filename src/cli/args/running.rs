@@ -25,7 +25,8 @@ pub struct Selection {
 pub struct PlanArgs {
     #[command(flatten)]
     pub selection: Selection,
-    /// Time a few layers of each backbone where it would compute: some seconds each, and times that are right within a fifth or so
+    /// Time a few layers of each backbone where it would compute (seconds on a device, up to a minute or so on a processor), for times that are right
+    /// within a fifth or so; built-in backbones are estimated
     #[arg(long)]
     pub measure: bool,
 }

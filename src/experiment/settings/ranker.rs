@@ -120,15 +120,15 @@ pub(super) const ROWS: &[Spec] = &[
         "ranker.gradient_checkpointing",
         Choice(&["auto", "always", "never"]),
         Is(word("auto")),
-        "Whether layers are computed again in the backward pass instead of kept: the same bits with less memory and a \
-         third more time. \"auto\" does so where keeping them would take more than 2 GiB; on a device, for as many layers as its memory demands.",
+        "Whether layers are computed again in the backward pass instead of kept: the same bits with less memory and up \
+         to half more time. \"auto\" does so where keeping them would take more than 2 GiB; on a device, for as many layers as its memory demands.",
     ),
     ranker(
         "ranker.device_weights",
         Choice(&["stored", "bf16"]),
         Is(word("stored")),
         "How a device holds the quantized layers of the backbone: as they are stored, and made bf16 each time they are multiplied; or as \
-         bf16 from the start, where its memory has room for that: the same bits in less time, with four times the memory of NF4. Where \
+         bf16 from the start, where its memory has room for that: the same numbers in less time, with four times the memory of NF4. Where \
          compute_type is \"f32\" they stay as they are stored.",
     ),
     ranker("ranker.negatives", count(1000), Is(Int(19)), "Negatives beside the target in a training prompt."),

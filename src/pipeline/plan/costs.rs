@@ -3,14 +3,14 @@
 use super::{Plan, Timed};
 use crate::backbone::ModelConfig;
 use crate::events::{Event, Interrupt};
-use crate::experiment::{Experiment, RankerSpec};
+use crate::experiment::{Experiment, RankerSpec, RetrieverSpec};
 use crate::pipeline::estimate::{Cost, estimate, matrix_speed};
 use crate::pipeline::paces::{Paces, paces};
 use crate::pipeline::ranking_cost::{
     Size, cost, cost_at, device_speed, parts, pretraining_cost, prompt_tokens,
 };
-use crate::pipeline::{Error, Footprint, Located, Place, Prepared, Purpose, device_bytes};
-use crate::run::Manifest;
+use crate::pipeline::{BackboneSource, Error, Footprint, Located, Place, Prepared, Purpose, device_bytes};
+use crate::run::{Manifest, is_of_one_place};
 
 /// What is to be computed of an experiment whose data are there.
 pub(super) struct ToDo<'a> {
@@ -37,6 +37,7 @@ pub(super) struct Costs {
     pub timed: Option<Timed>,
     pub cost: Option<Cost>,
     pub is_measured: bool,
+    pub is_estimated: bool,
 }
 
 impl Plan<'_> {
@@ -47,11 +48,13 @@ impl Plan<'_> {
         let needed = if retrieves { device_bytes(experiment, &data.split) } else { None };
         let place = needed.and_then(look);
         let footprint = ranks.and_then(|(located, _)| Footprint::of(experiment, located));
-        let ranker = footprint.as_ref().and_then(|footprint| look(footprint.least()));
-        let (mut all, mut is_measured) = (Vec::new(), true);
+        let mut ranker = footprint.as_ref().and_then(|footprint| look(footprint.least()));
+        let (mut all, mut is_measured, mut is_estimated) = (Vec::new(), true, false);
         if retrieves {
             let stored = measured_at(&place, retrieved);
             is_measured &= stored.is_some();
+            // Others take no time to speak of.
+            is_estimated |= stored.is_none() && matches!(experiment.retriever, RetrieverSpec::Lru(_));
             all.push(stored.unwrap_or_else(|| estimate(experiment, &data.split, self.speed())));
         }
         let (mut ranker_memory, mut timed) = (None, None);
@@ -59,11 +62,19 @@ impl Plan<'_> {
             let stored = measured_at(&ranker, ranked);
             is_measured &= stored.is_some();
             // What other seeds took is better known than what a few layers take.
-            let paces = if self.measure && stored.is_none() {
+            let found = if self.measure && stored.is_none() {
                 self.paces(experiment, data, located, footprint.least())
             } else {
                 None
             };
+            let paces = found.map(|(paces, on_device)| {
+                // The device that was hoped for cannot do it now.
+                if let (false, Some((place @ Place::Device(_), _))) = (on_device, &mut ranker) {
+                    *place = Place::Processor(None);
+                }
+                paces
+            });
+            is_estimated |= stored.is_none() && paces.is_none();
             let largest = match paces {
                 Some(paces) => paces.largest,
                 None => footprint.largest(prompt_tokens(experiment, data, spec) as usize),
@@ -78,6 +89,7 @@ impl Plan<'_> {
             };
             if let Some((Place::Device(facts), _)) = &ranker {
                 ranker_memory = Some(footprint.expected(largest, self.devices.free(facts)));
+                ranking.memory_bytes = footprint.beside_device();
             } else {
                 ranking.memory_bytes = footprint.on_processor(largest);
             }
@@ -86,10 +98,13 @@ impl Plan<'_> {
                 parts: parts(spec, data, ranking.steps, reach, (paces.learned, paces.scored)),
             });
             all.push(stored.unwrap_or(ranking));
-            all.extend(self.made_once(located, seeds));
+            let made = self.made_once(located, seeds);
+            is_estimated |= made.is_some();
+            all.extend(made);
         }
         let cost = all.into_iter().reduce(Cost::then);
-        Costs { place, ranker, ranker_memory, timed, is_measured: is_measured && cost.is_some(), cost }
+        let is_measured = is_measured && cost.is_some();
+        Costs { place, ranker, ranker_memory, timed, cost, is_measured, is_estimated }
     }
 
     /// A seed's share of making a built-in backbone, whatever the number of seeds; a cost is that of one seed.
@@ -113,22 +128,29 @@ impl Plan<'_> {
         *self.speed.get_or_insert_with(matrix_speed)
     }
 
-    /// What layers of the backbone take where it would compute; a failure is told, and the cost is estimated.
+    /// What layers of the backbone take where it would compute, and whether that is a device; a failure is told, and the cost is estimated.
     fn paces(
         &self,
         experiment: &Experiment,
         data: &Prepared,
         located: &Located,
         needed: u64,
-    ) -> Option<Paces> {
+    ) -> Option<(Paces, bool)> {
         let Self { devices, reporter, .. } = *self;
-        reporter.emit(Event::Note(&format!("timing layers of the backbone of {}", experiment.name)));
+        let name = &experiment.name;
+        if located.source == BackboneSource::Embedded {
+            reporter.emit(Event::Note(&format!(
+                "{name}: built-in backbones are not timed, their cost is estimated"
+            )));
+            return None;
+        }
+        reporter.emit(Event::Note(&format!("timing layers of the backbone of {name}")));
         let opened = devices.open(experiment.device, (Purpose::Ranker, needed), reporter);
-        let found = opened
-            .map_err(|source| Error::Device { source, kept: false })
-            .and_then(|device| paces(experiment, data, located, device.as_ref()));
+        let found = opened.map_err(|source| Error::Device { source, kept: false }).and_then(|device| {
+            Ok(paces(experiment, data, located, device.as_ref())?.map(|paces| (paces, device.is_some())))
+        });
         found.unwrap_or_else(|error| {
-            reporter.emit(Event::Warning(&format!("{}: nothing could be timed: {error}", experiment.name)));
+            reporter.emit(Event::Warning(&format!("{name}: nothing could be timed: {error}")));
             None
         })
     }
@@ -145,8 +167,13 @@ fn on_device(experiment: &Experiment, place: &Option<(Place, u64)>) -> Option<f6
 /// The mean cost of finished seeds of such a place, if there are any.
 fn measured_at(place: &Option<(Place, u64)>, cells: Vec<Manifest>) -> Option<Cost> {
     let on_device = matches!(place, Some((Place::Device(_), _)));
-    let alike = |cell: &Manifest| cell.machine.device.is_some() == on_device;
-    measured(&cells.into_iter().filter(alike).collect::<Vec<_>>())
+    measured(&cells.into_iter().filter(|cell| is_alike(cell, on_device)).collect::<Vec<_>>())
+}
+
+/// Whether a cell was computed on a device alone, or on the processor alone.
+pub(in crate::pipeline) fn is_alike(cell: &Manifest, on_device: bool) -> bool {
+    let device = cell.machine.device.as_deref();
+    device.is_some() == on_device && is_of_one_place(device)
 }
 
 /// The mean cost of finished seeds, if there are any.

@@ -119,7 +119,8 @@ where
     pub fn on(ops: O, model: LruRec, spec: &LruSpec) -> Result<Self, Error> {
         let mut uploaded = Uploaded::new(ops, &model)?;
         // The host's copy goes before the rest comes.
-        let LruRec { params: Params { plan: slots, .. }, .. } = model;
+        let LruRec { params: Params { plan: slots, flat }, .. } = model;
+        drop(flat);
         let Uploaded { frame, ops, .. } = &mut uploaded;
         let (len, blocks) = (frame.plan.len, frame.shape.blocks);
         let adam = AdamW {

@@ -311,7 +311,7 @@ fn a_backbone_that_is_not_here_is_waited_for_with_what_it_takes() {
     assert!(missing.starts_with(begin), "{missing}");
     for part in [
         "`bench fetch meta-llama/Llama-2-7b-hf` brings it; its licence has to be accepted first, at \
-         https://huggingface.co/meta-llama/Llama-2-7b-hf; about 12.6 GiB to download, and 3.6 GiB of memory for its weights in \
+         https://huggingface.co/meta-llama/Llama-2-7b-hf; about 12.6 GiB to download, and 4.1 GiB of memory for its weights in \
          nf4; about ",
         " for a seed on this processor",
     ] {

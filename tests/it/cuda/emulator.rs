@@ -74,8 +74,9 @@ impl Emulator {
         let (library, _) = BUILT.get_or_init(build).as_ref()?;
         // SAFETY: the function has this type.
         let emulate = unsafe { *library.get::<Emulate>(b"emulate").unwrap() };
-        let seed = std::env::var("BENCH_EMULATOR_SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-        let launches = AtomicU64::new(seed.unwrap_or(0) << 32);
+        let seed =
+            std::env::var("BENCH_EMULATOR_SEED").map_or(0, |seed| seed.parse::<u64>().expect("a number"));
+        let launches = AtomicU64::new(seed << 32);
         Some(Arc::new(Self { emulate, memory: Mutex::default(), launches }))
     }
 

@@ -9,12 +9,20 @@ use super::format::{bytes, count, duration};
 use super::output::{self, Output};
 use super::table::table;
 use super::{cell, progress, run, select};
+use crate::experiment::DeviceChoice;
 use crate::pipeline::{self, Staged};
 use crate::run::{Step, atomic, now};
 use crate::slurm::{
     self, Active, After, ENDED, LOGS, Need, Places, Resources, SUBMISSION_VERSION, Slurm, Submission, Wanted,
     Wishes, absolute,
 };
+
+/// Where to compute, from the environment too: that of a node may be another one.
+fn device(args: &SubmitArgs) -> Option<DeviceChoice> {
+    let is_named = args.overrides.iter().any(|change| change.to_string().starts_with("device="));
+    let of_environment = || std::env::var("BENCH_DEVICE").ok().filter(|_| !is_named)?.parse().ok();
+    args.device.or_else(of_environment)
+}
 
 /// Submit what is not stored.
 pub fn submit(args: &SubmitArgs, common: &Common, out: &mut Output) -> Result<Exit, Failure> {
@@ -27,7 +35,7 @@ pub fn submit(args: &SubmitArgs, common: &Common, out: &mut Output) -> Result<Ex
         Some(earlier) => again(earlier, &directory)?,
         None => Selection {
             files: args.files.clone(),
-            overrides: with_device(&args.overrides, args.device),
+            overrides: with_device(&args.overrides, device(args)),
             ..Selection::default()
         },
     };

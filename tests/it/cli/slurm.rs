@@ -139,6 +139,14 @@ fn a_dry_run_shows_the_scripts_and_leaves_nothing() {
     let absent = without_slurm(&place, &["submit", "tiny.toml"]);
     assert_eq!(absent.code, Some(96));
     assert!(absent.stderr.contains("error: sbatch is not there"), "{}", absent.stderr);
+    // Where the environment says to compute goes along: that of a node may be another one.
+    for (more, expected) in [(&[][..], "device=cpu"), (&["-S", "device=auto"][..], "device=auto")] {
+        let arguments = [&["submit", "tiny.toml", "--dry-run", "--name", "dry"][..], more].concat();
+        let output = place.command(&arguments).env("BENCH_DEVICE", "cpu").output().unwrap();
+        let scripts = String::from_utf8(output.stdout).unwrap();
+        let named = scripts.matches("device=").count();
+        assert!(named > 0 && scripts.matches(expected).count() == named, "{scripts}");
+    }
     // A folder of runs that Slurm would take for a pattern.
     let odd = without_slurm(&place, &["submit", "tiny.toml", "--dry-run", "--runs-dir", "100%j"]);
     assert!(

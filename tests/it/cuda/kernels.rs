@@ -422,9 +422,13 @@ fn adamw_and_the_gradients_norm_have_the_bits_of_the_cpu() {
 #[test]
 fn the_walk_over_the_catalogue_finds_the_candidates_scores_and_ranks_of_the_cpu() {
     everywhere(9, |case| {
-        for (users, items, d, k, coarse) in
-            [(1, 5, 1, 5, false), (70, 300, 16, 20, true), (33, 130, 9, 40, false), (4, 64, 8, 0, true)]
-        {
+        for (users, items, d, k, coarse) in [
+            (1, 5, 1, 5, false),
+            (70, 300, 16, 20, true),
+            (33, 130, 9, 40, false),
+            (20, 70, 40, 7, false),
+            (4, 64, 8, 0, true),
+        ] {
             // Coarse values make many ties.
             let mut values = |n| -> Vec<f32> {
                 let values = case.floats(n);

@@ -1,10 +1,10 @@
 // CUDA kernels on this machine's processor: every thread of a block is a fiber. For tests of what kernels compute where there is no device; it
 // says nothing about memory that a device may not touch, or about time.
 //
-// What a device leaves open is drawn, anew for each launch: the order of blocks, which of the threads between two barriers comes first, and
-// whether an asynchronous copy is done at once or when it is waited for. Shared memory holds no numbers before the first block and
-// some of the others. So a kernel that lacks a
-// barrier, or whose blocks depend on each other, gives other results than it should, if not each time.
+// What a device leaves open is drawn, anew for each launch: the order of blocks, which of the threads between two barriers comes first, how far
+// warps are apart, and whether an asynchronous copy is done at once or when it is waited for. Shared memory holds no numbers before the first
+// block and some of the others. So a kernel that lacks a barrier, or whose blocks depend on each other, gives other results than it should, if
+// not each time.
 
 #include <link.h>
 #include <math.h>
@@ -68,6 +68,9 @@ struct Fiber {
     char *stack;
     uint3 index;
     bool started, done;
+    // What it waits for, and at which turn.
+    const struct Barrier *waits;
+    unsigned turn;
 };
 // Who waits for the others: a block, or a warp.
 struct Barrier {
@@ -91,7 +94,10 @@ static void wait_for(Barrier &barrier, unsigned all) {
         barrier.turn++;
         return;
     }
+    fibers[now].waits = &barrier;
+    fibers[now].turn = turn;
     while (barrier.turn == turn) yield_fiber();
+    fibers[now].waits = nullptr;
 }
 
 static void __syncthreads() {
@@ -231,17 +237,35 @@ static void run(const unsigned grid[3], const unsigned block[3], Call call) {
             Fiber &fiber = fibers[i];
             fiber.index = {i % block[0], i / block[0] % block[1], i / (block[0] * block[1])};
             fiber.done = false;
+            fiber.waits = nullptr;
         }
+        // Warps go on side by side, or each as far as it can before another one does.
+        bool alone = draw() % 2;
+        unsigned together = alone ? 32 : threads;
         for (bool left = true; left;) {
             left = false;
-            Order of_threads(threads);
-            for (unsigned i = 0; i < threads; i++) {
-                now = of_threads.next();
-                if (fibers[now].done) continue;
-                left = true;
-                threadIdx = fibers[now].index;
-                resume_fiber();
+            bool moved = false;
+            Order of_groups((threads + together - 1) / together);
+            for (unsigned group = 0; group < of_groups.count; group++) {
+                unsigned first = of_groups.next() * together;
+                unsigned count = threads - first < together ? threads - first : together;
+                for (bool again = true; again;) {
+                    again = false;
+                    Order of_threads(count);
+                    for (unsigned i = 0; i < count; i++) {
+                        now = first + of_threads.next();
+                        const Fiber &fiber = fibers[now];
+                        if (fiber.done) continue;
+                        left = true;
+                        if (fiber.waits && fiber.waits->turn == fiber.turn) continue;
+                        moved = true;
+                        again = alone;
+                        threadIdx = fiber.index;
+                        resume_fiber();
+                    }
+                }
             }
+            must(moved || !left, "all threads of a block wait, and not for the same");
         }
     }
 }

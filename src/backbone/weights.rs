@@ -86,6 +86,11 @@ impl Layer {
     }
 }
 
+/// How embedding and output layer are kept beside linear layers in `storage`.
+fn of_tables(storage: Storage, has_wide_tables: bool) -> Storage {
+    if has_wide_tables || storage == Storage::F32 { Storage::F32 } else { Storage::Bf16 }
+}
+
 /// Bytes of a model of this shape whose linear layers are kept in `storage`, and embedding and output layer in f32 if `has_wide_tables`, else in
 /// bf16 (in f32 if the linear layers are).
 #[must_use]
@@ -94,7 +99,7 @@ pub fn expected_bytes(config: &ModelConfig, storage: Storage, has_wide_tables: b
         let elements = shape.iter().product();
         let stored = match &shape[..] {
             [_, _] if name != build::EMBED && name != build::HEAD => storage,
-            [_, _] if !has_wide_tables && storage != Storage::F32 => Storage::Bf16,
+            [_, _] => of_tables(storage, has_wide_tables),
             _ => Storage::F32,
         };
         stored.bytes(elements) as u64

@@ -167,8 +167,7 @@ impl Devices {
     /// Free bytes of a device: all of them where it was not opened yet.
     #[must_use]
     pub fn free(&self, facts: &Facts) -> u64 {
-        let known = locked(&self.known).get(&facts.ordinal).cloned();
-        let opened = known.and_then(|known| locked(&known).opened.clone());
+        let opened = locked(&self.known(facts)).opened.clone();
         let memory = opened.and_then(|opened| opened.ok()?.memory().ok());
         memory.map_or(facts.memory, |(free, _)| free)
     }
@@ -194,8 +193,12 @@ impl Devices {
         Err(failed.unwrap_or_else(|| absent.into()))
     }
 
+    fn known(&self, facts: &Facts) -> Arc<Mutex<Known>> {
+        Arc::clone(locked(&self.known).entry(facts.ordinal).or_default())
+    }
+
     fn ready(&self, facts: &Facts, purpose: Purpose, needed: u64) -> Opened {
-        let known = Arc::clone(locked(&self.known).entry(facts.ordinal).or_default());
+        let known = self.known(facts);
         let mut known = locked(&known);
         let machine = known.opened.get_or_insert_with(|| self.driver.open(facts.ordinal)).clone()?;
         let (free, total) = machine.memory()?;
@@ -212,7 +215,7 @@ impl Devices {
 
     /// How fast a device multiplies matrices; progress does without it where it cannot be measured.
     fn matrix_rate(&self, facts: &Facts, machine: &Arc<dyn Machine>) -> Option<f64> {
-        let known = Arc::clone(locked(&self.known).entry(facts.ordinal).or_default());
+        let known = self.known(facts);
         let mut known = locked(&known);
         *known.matrix_rate.get_or_insert_with(|| cuda::matrix_rate(machine, MATRIX).ok())
     }

@@ -146,14 +146,11 @@ impl<'a> Footprint<'a> {
     }
 
     /// An f32 output layer is made bf16 as a whole where products are: in place of a matrix of a layer, of which [`decoder::device_bytes`] knows.
-    const fn converted(&self) -> u64 {
+    fn converted(&self) -> u64 {
         let ModelConfig { hidden, intermediate, heads, head_dim, vocab, .. } = self.config;
-        let (q, width) = (*heads * *head_dim, *intermediate);
-        let largest = *hidden * if width > q { width } else { q };
+        let largest = hidden * (*intermediate).max(heads * head_dim);
         match self.backbone.compute_type {
-            ComputeType::Bf16 if self.has_wide_tables => {
-                2 * (*vocab * *hidden).saturating_sub(largest) as u64
-            }
+            ComputeType::Bf16 if self.has_wide_tables => 2 * (vocab * hidden).saturating_sub(largest) as u64,
             _ => 0,
         }
     }

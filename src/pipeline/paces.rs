@@ -156,14 +156,7 @@ fn timed(
     device: Option<&Computing>,
 ) -> Result<(f64, f64), Error> {
     let Some(backbone) = &experiment.backbone else { return Ok((0.0, 0.0)) };
-    let device = match device {
-        None => None,
-        Some(computing) => {
-            let (free, _) = computing.machine.memory().map_err(rank::Error::from)?;
-            let is_dense = Footprint::of(experiment, located).is_some_and(|found| found.is_dense(free));
-            Some((computing.clone(), is_dense))
-        }
-    };
+    let device = located.dense(experiment, device.cloned())?;
     let is_processor = device.is_none();
     let origin = Origin::Drawn(config, located.has_wide_tables());
     let stored = (storage(backbone), backbone.compute_type);

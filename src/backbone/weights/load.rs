@@ -5,7 +5,7 @@ use std::path::Path;
 use super::build::{EMBED, Source, build, plan};
 use super::place::{Here, Place};
 use super::shards::{Shard, Shards};
-use super::{Weights, WeightsError};
+use super::{Weights, WeightsError, of_tables};
 use crate::backbone::files::INDEX;
 use crate::backbone::{Error, Folder, ModelConfig};
 use crate::events::{Event, Interrupt, Reporter};
@@ -139,12 +139,7 @@ impl Reading<'_> {
 
 impl Source for Reading<'_> {
     fn matrix(&mut self, name: &str, rows: usize, cols: usize, frozen: bool) -> Result<Frozen, Error> {
-        let storage = match self.storage {
-            storage if frozen => storage,
-            Storage::F32 => Storage::F32,
-            _ if self.shards.is_bf16(name) => Storage::Bf16,
-            _ => Storage::F32,
-        };
+        let storage = if frozen { self.storage } else { of_tables(self.storage, !self.shards.is_bf16(name)) };
         self.tensor(name, storage, rows, cols)
     }
 

@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 use rand::Rng;
 use statrs::distribution::{ContinuousCDF, Normal};
 
-use super::Weights;
 use super::build::{Source, build, plan};
 use super::place::{Here, Place};
+use super::{Weights, of_tables};
 use crate::backbone::{Error, ModelConfig};
 use crate::events::{Event, Interrupt, Reporter};
 use crate::nn::quant::{Elements, Frozen, Storage};
@@ -61,7 +61,7 @@ impl<M, V> Weights<M, V> {
         }
         let total = plan(config).iter().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum();
         reporter.emit(Event::Started { stage: "draw weights", total: Some(total), unit: "weights" });
-        let tables = if wide_tables || storage == Storage::F32 { Storage::F32 } else { Storage::Bf16 };
+        let tables = of_tables(storage, wide_tables);
         let mut drawing = Drawing { storage, tables, done: 0, bytes: 0, reporter, interrupt };
         let weights = build(config, &mut drawing, place)?;
         let summary = format!("{total} random weights, {:.1} MB in memory", drawing.bytes as f64 / 1e6);

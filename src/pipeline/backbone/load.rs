@@ -75,14 +75,14 @@ impl Located {
     }
 
     /// The device with whether quantized layers become bf16 there.
-    fn dense(
+    pub(in crate::pipeline) fn dense(
         &self,
         experiment: &Experiment,
         device: Option<Computing>,
     ) -> Result<Option<(Computing, bool)>, Error> {
         let Some(computing) = device else { return Ok(None) };
-        let memory = computing.machine.memory().map_err(rank::Error::from)?;
-        let is_dense = Footprint::of(experiment, self).is_some_and(|footprint| footprint.is_dense(memory.0));
+        let (free, _) = computing.machine.memory().map_err(rank::Error::from)?;
+        let is_dense = Footprint::of(experiment, self).is_some_and(|footprint| footprint.is_dense(free));
         Ok(Some((computing, is_dense)))
     }
 

@@ -1,7 +1,6 @@
 //! Where the stages of an experiment would compute, and what that costs.
 
 use super::{Plan, Timed};
-use crate::backbone::ModelConfig;
 use crate::events::{Event, Interrupt};
 use crate::experiment::{Experiment, RankerSpec, RetrieverSpec};
 use crate::pipeline::estimate::{Cost, estimate, matrix_speed};
@@ -114,14 +113,10 @@ impl Plan<'_> {
         if !is_first {
             return None;
         }
-        let made = self.pretraining(&located.config, located.pretraining_tokens);
+        let made = pretraining_cost(&located.config, located.pretraining_tokens, self.speed());
         let computing = seeds.max(1) as f64;
         let (seconds, most_seconds) = (made.seconds / computing, made.most_seconds / computing);
         Some(Cost { seconds, most_seconds, ..made })
-    }
-
-    fn pretraining(&mut self, config: &ModelConfig, tokens: u64) -> Cost {
-        pretraining_cost(config, tokens, self.speed())
     }
 
     fn speed(&mut self) -> f64 {
